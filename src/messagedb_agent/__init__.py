@@ -1,0 +1,3 @@
+"""An agent whose conversation is an event stream in Message DB."""
+
+__version__ = "0.1.0"

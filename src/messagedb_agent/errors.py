@@ -1,0 +1,99 @@
+"""
+Every exception this package raises on purpose, by who has to act.
+
+Failures of the world (a model that refuses, a tool that breaks) are events. What is
+raised here are failures of the machine and of its use: the operator, the caller, time,
+or another process has to do something.
+"""
+
+from __future__ import annotations
+
+
+class AgentError(Exception):
+    """Root of the tree. `str(error)` is one line: what happened, and what to do."""
+
+    exit_code = 1
+
+
+# The operator acts: something around the program is not set up right.
+
+
+class ConfigurationError(AgentError):
+    """Settings are missing or wrong; the message names every one of them."""
+
+    exit_code = 2
+
+
+class StoreUnavailableError(AgentError):
+    """The database can not be reached, or refuses this user."""
+
+
+class SchemaMissingError(StoreUnavailableError):
+    """The database answers, but the Message DB functions are not installed in it."""
+
+
+class EmbeddedServerError(StoreUnavailableError):
+    """The private PostgreSQL server could not be set up or started."""
+
+
+class ModelUnavailableError(AgentError):
+    """A model was asked for that can not be used as things are set up."""
+
+
+# The caller acts: what was asked for can not be done.
+
+
+class UsageError(AgentError):
+    """The request makes no sense as given."""
+
+    exit_code = 2
+
+
+class InvalidStreamNameError(UsageError):
+    """A stream name, category or thread id that Message DB could not address."""
+
+
+class ThreadNotFoundError(UsageError):
+    """No thread has this id."""
+
+
+class ThreadEndedError(AgentError):
+    """The thread was ended and takes no more messages."""
+
+
+class EncodingError(UsageError):
+    """A value that can not be stored as JSON."""
+
+
+# Time or another process acts.
+
+
+class OptimisticConcurrencyError(AgentError):
+    """The stream moved on: its version is not the one the writer expected."""
+
+    def __init__(self, stream_name: str, expected_version: int, actual_version: int | None) -> None:
+        self.stream_name = stream_name
+        self.expected_version = expected_version
+        self.actual_version = actual_version
+        super().__init__(
+            f"stream {stream_name} is at version {actual_version}, expected {expected_version}"
+        )
+
+
+class ThreadBusyError(AgentError):
+    """Another process is driving this thread."""
+
+    exit_code = 5
+
+
+class ClaimLostError(AgentError):
+    """Another process has taken over the step; this process's result was dropped."""
+
+    exit_code = 5
+
+
+# The model acts: it reads the message as the result of its tool call.
+
+
+class ToolError(AgentError):
+    """A tool could not do what was asked; the message is written for the model."""
