@@ -97,3 +97,30 @@ class ClaimLostError(AgentError):
 
 class ToolError(AgentError):
     """A tool could not do what was asked; the message is written for the model."""
+
+
+# The engine acts: it retries, or records the failure.
+
+
+class ModelCallError(AgentError):
+    """
+    A model call failed.
+
+    `error_type` is one of rate_limit, overloaded, server_error, timeout, connection,
+    truncated, context_length, authentication, permission, not_found, invalid_request,
+    content_blocked, interrupted, malformed. `retryable` says whether the same request may
+    succeed later, and `retry_after` after how many seconds the provider wants it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        error_type: str,
+        retryable: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
+        self.error_type = error_type
+        self.retryable = retryable
+        self.retry_after = retry_after
+        super().__init__(message)

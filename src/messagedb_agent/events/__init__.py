@@ -1,0 +1,68 @@
+"""The facts a thread consists of."""
+
+from messagedb_agent.events.agent import (
+    AgentConfigured,
+    LLMCallFailed,
+    LLMCallRequested,
+    LLMCallStarted,
+    LLMResponseReceived,
+    ToolCall,
+)
+from messagedb_agent.events.base import Event, JSONObject, RecordedEvent, UnknownEvent
+from messagedb_agent.events.registry import register
+from messagedb_agent.events.system import (
+    ErrorOccurred,
+    LimitReached,
+    SessionCompleted,
+    SessionStarted,
+    TurnInterrupted,
+)
+from messagedb_agent.events.tool import (
+    ToolApprovalRequested,
+    ToolExecutionCompleted,
+    ToolExecutionFailed,
+    ToolExecutionRequested,
+    ToolExecutionStarted,
+)
+from messagedb_agent.events.user import (
+    DisplayPreferenceUpdated,
+    SessionTerminationRequested,
+    ThreadRenamed,
+    ThreadReopened,
+    ToolExecutionApproved,
+    ToolExecutionRejected,
+    TurnResumed,
+    UserMessageAdded,
+)
+
+__all__ = [
+    "AgentConfigured",
+    "DisplayPreferenceUpdated",
+    "ErrorOccurred",
+    "Event",
+    "JSONObject",
+    "LLMCallFailed",
+    "LLMCallRequested",
+    "LLMCallStarted",
+    "LLMResponseReceived",
+    "LimitReached",
+    "RecordedEvent",
+    "SessionCompleted",
+    "SessionStarted",
+    "SessionTerminationRequested",
+    "ThreadRenamed",
+    "ThreadReopened",
+    "ToolApprovalRequested",
+    "ToolCall",
+    "ToolExecutionApproved",
+    "ToolExecutionCompleted",
+    "ToolExecutionFailed",
+    "ToolExecutionRejected",
+    "ToolExecutionRequested",
+    "ToolExecutionStarted",
+    "TurnInterrupted",
+    "TurnResumed",
+    "UnknownEvent",
+    "UserMessageAdded",
+    "register",
+]

@@ -1,0 +1,91 @@
+"""What the agent asked its model, and what the model said."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import msgspec
+
+from messagedb_agent.events.base import Event, JSONObject
+
+
+class ToolCall(msgspec.Struct, frozen=True):
+    """
+    The model wants a tool to run.
+
+    `arguments` is a JSON object, or the raw text the model produced when that was no object.
+    """
+
+    id: str = ""
+    name: str = ""
+    arguments: Any = None
+
+
+class AgentConfigured(Event, frozen=True, kw_only=True):
+    """
+    What every request carries from here on: prompt, tools and parameters, exactly as sent.
+
+    Requests are built from this event and not from today's code, so that a stored
+    conversation stays a valid prefix of the next request. `sha256` is the digest of the
+    other fields in canonical JSON.
+    """
+
+    system_prompt: str = ""
+    tools: tuple[JSONObject, ...] = ()
+    model_name: str = ""
+    parameters: JSONObject = {}
+    sha256: str = ""
+
+
+class LLMCallRequested(Event, frozen=True, kw_only=True):
+    """
+    The claim of a model step: this process is about to call the model.
+
+    `projected_context` is the recipe of the request, never the request: the position up to
+    which it was projected, by which projection in which version, how many messages came
+    out, and the digest of the canonical request.
+    """
+
+    METADATA: ClassVar[frozenset[str]] = frozenset({"attempt"})
+
+    model_name: str = ""
+    projected_context: Any = None
+    attempt: int = 1
+
+
+class LLMResponseReceived(Event, frozen=True, kw_only=True):
+    """
+    The outcome of a model step: the complete answer.
+
+    `content` keeps the provider's own blocks in order, untouched, and `api` names the
+    protocol they belong to (anthropic, gemini, openai); text and tool calls are the neutral
+    view of them. `token_usage` counts tokens: input_tokens, output_tokens,
+    total_tokens, cache_read_tokens, cache_write_tokens.
+    """
+
+    METADATA: ClassVar[frozenset[str]] = frozenset({"retry_count"})
+
+    response_text: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    model_name: str = ""
+    token_usage: Any = None
+    stop_reason: str | None = None
+    content: tuple[JSONObject, ...] | None = None
+    api: str | None = None
+    latency_ms: int | None = None
+    retry_count: int = 0
+
+
+class LLMCallFailed(Event, frozen=True, kw_only=True):
+    """An attempt to call the model ended without an answer; `retryable` tells whether another follows."""
+
+    error_message: str = ""
+    retry_count: int = 0
+    error_type: str | None = None
+    retryable: bool | None = None
+
+
+class LLMCallStarted(Event, frozen=True, kw_only=True):
+    """The claim of a model step as earlier programs wrote it."""
+
+    model_name: str | None = None

@@ -1,0 +1,42 @@
+"""What happened to the thread itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from messagedb_agent.events.base import Event
+
+
+class SessionStarted(Event, frozen=True, kw_only=True):
+    """The first event of a thread."""
+
+    thread_id: str = ""
+    initial_context: Any = None
+
+
+class SessionCompleted(Event, frozen=True, kw_only=True):
+    """The thread is over; `completion_reason` is success, failure or timeout."""
+
+    completion_reason: str = "success"
+
+
+class ErrorOccurred(Event, frozen=True, kw_only=True):
+    """Something went wrong that belongs to no step."""
+
+    error_type: str = ""
+    error_message: str = ""
+    stack_trace: str | None = None
+
+
+class TurnInterrupted(Event, frozen=True, kw_only=True):
+    """Somebody stopped the running turn; the thread can go on."""
+
+    reason: str | None = None
+
+
+class LimitReached(Event, frozen=True, kw_only=True):
+    """The turn stopped at a limit: `limit` names it, `value` is what it had reached, `maximum` the bound."""
+
+    limit: str
+    value: float
+    maximum: float

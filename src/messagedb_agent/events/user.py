@@ -1,0 +1,75 @@
+"""What people said and decided."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from messagedb_agent.events.base import Event, JSONObject
+
+
+class UserMessageAdded(Event, frozen=True, kw_only=True):
+    """Somebody wrote to the agent. `content` holds blocks (text, image, …) when text alone won't do."""
+
+    message: str
+    timestamp: str | None = None
+    content: tuple[JSONObject, ...] | None = None
+
+
+class ToolExecutionApproved(Event, frozen=True, kw_only=True):
+    """
+    A call that had to be asked for may run, with `edited_arguments` if given.
+
+    `remember` widens the permission: "tool" for every later call of this tool in the thread,
+    "arguments" for later calls of it with the same arguments.
+    """
+
+    METADATA: ClassVar[frozenset[str]] = frozenset({"tool_call_id"})
+
+    tool_name: str = ""
+    approved_by: str | None = None
+    edited_arguments: Any = None
+    remember: str | None = None
+    tool_call_id: str | None = None
+
+
+class ToolExecutionRejected(Event, frozen=True, kw_only=True):
+    """A call must not run; the model reads the reason as its result."""
+
+    METADATA: ClassVar[frozenset[str]] = frozenset({"tool_call_id"})
+
+    tool_name: str = ""
+    rejected_by: str | None = None
+    reason: str | None = None
+    tool_call_id: str | None = None
+
+
+class SessionTerminationRequested(Event, frozen=True, kw_only=True):
+    """Somebody wants the thread to end."""
+
+    reason: str | None = None
+
+
+class TurnResumed(Event, frozen=True, kw_only=True):
+    """Somebody wants a turn that failed, was interrupted or met a limit to go on."""
+
+    reason: str | None = None
+
+
+class ThreadReopened(Event, frozen=True, kw_only=True):
+    """An ended thread takes messages again."""
+
+    reason: str | None = None
+
+
+class ThreadRenamed(Event, frozen=True, kw_only=True):
+    """The thread has a new title."""
+
+    title: str
+
+
+class DisplayPreferenceUpdated(Event, frozen=True, kw_only=True):
+    """How somebody wants to see the thread; written by earlier programs, of no effect on the agent."""
+
+    preference: str | None = None
+    instruction: str | None = None
+    merged_prompt: str | None = None

@@ -1,0 +1,45 @@
+"""Chat messages as the model gets them, before any provider's dialect."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import msgspec
+
+from messagedb_agent.events.agent import ToolCall
+from messagedb_agent.events.base import JSONObject
+
+
+class UserMessage(msgspec.Struct, frozen=True, tag="user"):
+    """What a person wrote; `content` holds blocks when text alone does not say it."""
+
+    text: str
+    content: tuple[JSONObject, ...] = ()
+
+
+class AssistantMessage(msgspec.Struct, frozen=True, tag="assistant"):
+    """
+    What a model answered.
+
+    `content` are the provider's own blocks and `api` the protocol they belong to; an
+    adapter of the same protocol sends them back untouched, any other one goes by text and
+    tool calls.
+    """
+
+    text: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    content: tuple[JSONObject, ...] = ()
+    api: str | None = None
+    model_name: str = ""
+
+
+class ToolResult(msgspec.Struct, frozen=True, tag="tool"):
+    """How one tool call ended: any JSON value, or an error text with `is_error`."""
+
+    tool_call_id: str
+    tool_name: str
+    result: Any
+    is_error: bool = False
+
+
+Message: TypeAlias = UserMessage | AssistantMessage | ToolResult

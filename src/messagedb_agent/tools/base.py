@@ -1,0 +1,88 @@
+"""What a tool is, and what it gets to know about its call."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+import msgspec
+
+from messagedb_agent.events.base import JSONObject
+
+if TYPE_CHECKING:
+    import psycopg
+
+Permission: TypeAlias = Literal["allow", "ask", "deny"]
+"""Whether a call may run at once, has to be approved first, or never runs."""
+
+Recovery: TypeAlias = Literal["retry", "fail", "ask", "probe"]
+"""
+What becomes of a call whose process died while the tool ran.
+
+retry: run it again with the same idempotency key. fail: tell the model that it was
+interrupted and its effect is unknown. ask: wait for a person. probe: the tool's `probe`
+function finds out what happened.
+"""
+
+DEFAULT_TIMEOUT_SECONDS = 60.0
+
+
+class Cancellation(Protocol):
+    """Tells a tool that nobody waits for it any more; `threading.Event` is one."""
+
+    def is_set(self) -> bool:
+        """Whether to stop."""
+        ...
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Sleep up to `timeout` seconds, or until told to stop."""
+        ...
+
+
+class ToolContext(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What a tool may know about its call; a parameter annotated `ToolContext` receives it.
+
+    `idempotency_key` is the same in every attempt of one call and different in any other:
+    pass it on to services that take one. `workspace` is the only folder that file tools may
+    touch. `connection` is set for transactional tools only: an open psycopg connection whose
+    work commits together with the event that the tool completed.
+    """
+
+    thread_id: str = ""
+    tool_call_id: str = ""
+    attempt: int = 1
+    idempotency_key: str = ""
+    workspace: Path = Path()
+    cancelled: Cancellation = msgspec.field(default_factory=threading.Event)
+    connection: psycopg.Connection[Any] | None = None
+
+
+class Tool(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A function that the model may call, and the terms on which it may.
+
+    `parameters` is the JSON Schema of the arguments. `call` takes the validated arguments
+    and the context, and raises `ToolError` with a text for the model.
+    """
+
+    name: str
+    description: str
+    parameters: JSONObject
+    call: Callable[[JSONObject, ToolContext], Any]
+    permission: Permission = "ask"
+    recovery: Recovery = "fail"
+    timeout: float = DEFAULT_TIMEOUT_SECONDS
+    transactional: bool = False
+    probe: Callable[[JSONObject, ToolContext], Any] | None = None
+
+    @property
+    def declaration(self) -> JSONObject:
+        """What the model is told: `{name, description, parameters}`."""
+        return {
+            "name": self.name,
+            "description": self.description,
+            "parameters": self.parameters,
+        }
