@@ -86,6 +86,12 @@ class ThreadBusyError(AgentError):
     exit_code = 5
 
 
+class RunStoppedError(AgentError):
+    """Somebody wants this run to stop; what it has done so far is recorded."""
+
+    exit_code = 130
+
+
 class ClaimLostError(AgentError):
     """Another process has taken over the step; this process's result was dropped."""
 
@@ -97,6 +103,10 @@ class ClaimLostError(AgentError):
 
 class ToolError(AgentError):
     """A tool could not do what was asked; the message is written for the model."""
+
+
+class ToolNotExecutedError(ToolError):
+    """A probe found that the interrupted call never took effect; it is safe to run it again."""
 
 
 # The engine acts: it retries, or records the failure.

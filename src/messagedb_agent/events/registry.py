@@ -46,7 +46,9 @@ def register(cls: E) -> E:
     """
     known = _types.setdefault(cls.__name__, cls)
     if known is not cls:
-        raise ValueError(f"event type {cls.__name__} is already {known.__module__}.{known.__name__}")
+        raise ValueError(
+            f"event type {cls.__name__} is already {known.__module__}.{known.__name__}"
+        )
     return cls
 
 

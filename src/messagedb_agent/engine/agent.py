@@ -1,0 +1,71 @@
+"""An agent: a frozen composition of model, tools, prompt and rules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from messagedb_agent.engine.approvals import ApprovalPolicy, recovery
+from messagedb_agent.engine.limits import Limits, within
+from messagedb_agent.engine.retry import RetryPolicy
+from messagedb_agent.events.agent import AgentConfigured
+from messagedb_agent.events.base import JSONObject
+from messagedb_agent.events.json_text import digest
+from messagedb_agent.llm.base import LLM
+from messagedb_agent.llm.prompts import DEFAULT_SYSTEM_PROMPT
+from messagedb_agent.projections.next_step import (
+    Decider,
+    answer_with,
+    report_the_ending,
+    rest_when_ended,
+    rest_when_halted,
+    settle_tools,
+)
+from messagedb_agent.tools.registry import ToolRegistry
+
+
+class Agent(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Everything a run needs besides the store and the thread.
+
+    `workspace` is the only folder that file tools may touch; `max_parallel_tools` bounds how
+    many tool calls of one response run at once. `extra_deciders` are asked before all others.
+    """
+
+    llm: LLM
+    tools: ToolRegistry = msgspec.field(default_factory=ToolRegistry)
+    system_prompt: str = DEFAULT_SYSTEM_PROMPT
+    parameters: JSONObject = {}
+    policy: ApprovalPolicy = ApprovalPolicy()
+    limits: Limits = Limits()
+    retry: RetryPolicy = RetryPolicy()
+    workspace: Path = msgspec.field(default_factory=Path.cwd)
+    max_parallel_tools: int = 8
+    extra_deciders: tuple[Decider, ...] = ()
+
+    def configuration(self) -> AgentConfigured:
+        """What each request of this agent carries, as the event that records it."""
+        body: dict[str, Any] = {
+            "system_prompt": self.system_prompt,
+            "tools": self.tools.declarations(),
+            "model_name": self.llm.model_name,
+            "parameters": self.parameters,
+        }
+        return AgentConfigured(**body, sha256=digest(body))
+
+    def deciders(self) -> tuple[Decider, ...]:
+        """The opinions that count, in this order."""
+        return (
+            *self.extra_deciders,
+            rest_when_ended,
+            rest_when_halted,
+            within(self.limits),
+            settle_tools(
+                lambda call: self.policy.permission(call, self.tools),
+                lambda call: recovery(call, self.tools),
+            ),
+            answer_with(self.configuration()),
+            report_the_ending,
+        )

@@ -1,0 +1,44 @@
+"""Who may run what: permissions of tools, widened or narrowed for a run."""
+
+from __future__ import annotations
+
+import msgspec
+
+from messagedb_agent.projections.next_step import Permission, RecoveryChoice
+from messagedb_agent.projections.tool_calls import CallState
+from messagedb_agent.tools.registry import ToolRegistry
+
+
+class ApprovalPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What a run adds to the permissions that tools declare.
+
+    `allow_all` lets every known tool run that is not denied, `allowed` names tools that may run
+    without asking, `denied` those that never run, whatever else is said.
+    """
+
+    allow_all: bool = False
+    allowed: frozenset[str] = frozenset()
+    denied: frozenset[str] = frozenset()
+
+    def permission(self, call: CallState, tools: ToolRegistry) -> Permission:
+        """
+        Whether a call may run.
+
+        A tool that does not exist needs no permission: running it does nothing but tell the
+        model so. Nothing else is let through unless something says that it may.
+        """
+        tool = tools.get(call.call.name)
+        if tool is None:
+            return "allow"
+        if tool.name in self.denied or tool.permission == "deny":
+            return "deny"
+        if self.allow_all or tool.name in self.allowed or tool.permission == "allow":
+            return "allow"
+        return "ask"
+
+
+def recovery(call: CallState, tools: ToolRegistry) -> RecoveryChoice:
+    """What the called tool declared for the case that it is interrupted."""
+    tool = tools.get(call.call.name)
+    return "fail" if tool is None else tool.recovery

@@ -1,0 +1,45 @@
+"""Bounds on a turn, as a pure decider."""
+
+from __future__ import annotations
+
+import msgspec
+
+from messagedb_agent.events.system import LimitReached
+from messagedb_agent.projections.next_step import Decider, Decision, Record
+from messagedb_agent.projections.thread_state import ThreadState
+
+DEFAULT_MAX_STEPS = 100
+DEFAULT_MAX_REPEATS = 5
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What a turn may use before it stops; None means no bound.
+
+    `max_steps` counts model calls and tool calls, `max_tokens` the tokens of the turn's model
+    calls, `max_repeats` how often in a row the model may ask for the very same calls again.
+    A user message or `continue` starts the count anew.
+    """
+
+    max_steps: int | None = DEFAULT_MAX_STEPS
+    max_tokens: int | None = None
+    max_repeats: int | None = DEFAULT_MAX_REPEATS
+
+
+def within(limits: Limits) -> Decider:
+    """The decider that stops a turn which has used up one of its limits."""
+
+    def decider(state: ThreadState) -> Decision | None:
+        if not (state.calls.open or state.context.wants_answer):
+            return None
+        used = (
+            ("max_steps", state.turn.steps, limits.max_steps),
+            ("max_tokens", state.turn.tokens, limits.max_tokens),
+            ("max_repeats", state.turn.repeats, limits.max_repeats),
+        )
+        for name, value, maximum in used:
+            if maximum is not None and value >= maximum:
+                return Record((LimitReached(limit=name, value=value, maximum=maximum),))
+        return None
+
+    return decider

@@ -1,0 +1,50 @@
+"""The recipe of a model request: enough to derive it again, and a digest to prove it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from messagedb_agent.events.json_text import canonical
+from messagedb_agent.projections.llm_context import LLM_CONTEXT, LLMContext
+from messagedb_agent.projections.messages import Message
+
+
+class ContextDigest:
+    """
+    A running SHA-256 over the messages of a context.
+
+    Contexts only grow, so each call hashes only what is new. A context that is no
+    continuation of the last one (it is shorter) is hashed from its beginning.
+    """
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self._count = 0
+
+    def of(self, messages: Sequence[Message], configuration_sha256: str) -> str:
+        """The digest of these messages under a configuration, in hexadecimal."""
+        if len(messages) < self._count:
+            self._hash, self._count = hashlib.sha256(), 0
+        for index in range(self._count, len(messages)):
+            self._hash.update(canonical(messages[index]))
+            self._hash.update(b"\n")
+        self._count = len(messages)
+        result = self._hash.copy()
+        result.update(configuration_sha256.encode())
+        return result.hexdigest()
+
+
+def recipe(context: LLMContext, upto_position: int, digest: ContextDigest) -> dict[str, Any]:
+    """What `LLMCallRequested.projected_context` records instead of the request."""
+    configuration = context.configuration
+    sha256 = configuration.sha256 if configuration else ""
+    return {
+        "upto_position": upto_position,
+        "projection": LLM_CONTEXT.name,
+        "projection_version": LLM_CONTEXT.version,
+        "message_count": len(context.messages),
+        "configuration_sha256": sha256,
+        "sha256": digest.of(context.messages, sha256),
+    }

@@ -1,0 +1,153 @@
+"""Writes what a run decides and does, and folds what it wrote and what others did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import psycopg
+
+from messagedb_agent.engine.fencing import Stands
+from messagedb_agent.errors import ClaimLostError, OptimisticConcurrencyError
+from messagedb_agent.events.base import Event, RecordedEvent
+from messagedb_agent.projections.base import Projected
+from messagedb_agent.projections.thread_state import THREAD_STATE, ThreadState
+from messagedb_agent.store.base import EventStore, NewEvent
+
+Observer = Callable[[RecordedEvent], None]
+"""Sees each recorded event of the thread once, in order; changes nothing."""
+
+
+class Recorder:
+    """
+    The engine's hand on one stream.
+
+    Facts (outcomes, messages) and intentions (claims, and what was decided from the state)
+    collect in a buffer and are committed together, so that a step costs one commit. The
+    state is always the one after the buffer. When the stream has moved on meanwhile, facts
+    are still recorded if their fence stands; intentions are dropped, for whoever decided
+    them has to decide again.
+    """
+
+    def __init__(
+        self, store: EventStore, stream_name: str, observers: Sequence[Observer] = ()
+    ) -> None:
+        self.stream_name = stream_name
+        self._store = store
+        self._observers = observers
+        self._committed: Projected[ThreadState] = THREAD_STATE.at_start()
+        self._facts: list[NewEvent] = []
+        self._intentions: list[NewEvent] = []
+        self._stands: Stands | None = None
+        self.state = self._committed.state
+
+    @property
+    def version(self) -> int:
+        """The position of the last event known to be in the stream."""
+        return self._committed.version
+
+    @property
+    def position(self) -> int:
+        """The position that the last event will have once the buffer is committed."""
+        return self._committed.version + len(self._facts) + len(self._intentions)
+
+    def catch_up(self) -> None:
+        """Read and fold what was appended since."""
+        self._advance(tuple(self._store.read(self.stream_name, position=self.version + 1)))
+
+    def conclude(self, events: Sequence[Event], stands: Stands) -> None:
+        """Add facts to the buffer: they hold whatever else happened, as long as `stands` says so."""
+        assert not self._intentions, "facts come before what is decided from them"
+        self._facts += self._new(events)
+        self._stands = stands
+
+    def intend(self, events: Sequence[Event]) -> None:
+        """Add to the buffer what is right only if the state is as this run knows it."""
+        self._intentions += self._new(events)
+
+    def flush(self) -> bool:
+        """
+        Commit the buffer. False when intentions had to be dropped because the stream moved on.
+
+        Raises `ClaimLostError` when facts may not be recorded any more.
+        """
+        dropped = False
+        while buffer := [*self._facts, *self._intentions]:
+            try:
+                recorded = self._store.append(
+                    self.stream_name, buffer, expected_version=self.version
+                )
+            except OptimisticConcurrencyError:
+                dropped = dropped or bool(self._intentions)
+                self._reconsider()
+            else:
+                self._clear()
+                self._advance(recorded)
+        return not dropped
+
+    def conclude_within(
+        self, connection: psycopg.Connection[Any], events: Sequence[Event], stands: Stands
+    ) -> None:
+        """
+        Record facts in a transaction that somebody else commits; `catch_up` after that.
+
+        The category lock is taken first, so that nothing can come between the check and the
+        write. Raises `ClaimLostError` when the facts may not be recorded any more.
+        """
+        assert not (self._facts or self._intentions), "a transaction begins with nothing pending"
+        connection.execute("SELECT message_store.acquire_lock(%s)", (self.stream_name,))
+        self.catch_up()
+        if not stands(self.state):
+            raise _lost(self.stream_name)
+        self._store.append(self.stream_name, self._new(events), connection=connection)
+        self.state = self._committed.state
+
+    def abandon(self) -> None:
+        """Forget what is not committed, and fold what is; for a run that was interrupted."""
+        self._clear()
+        self.catch_up()
+
+    def _reconsider(self) -> None:
+        """The stream moved on: see what came, and keep what still holds."""
+        self._intentions, facts, stands = [], self._facts, self._stands
+        self._clear()
+        arrived = tuple(self._store.read(self.stream_name, position=self.version + 1))
+        self._advance(arrived)
+        written = {record.id for record in arrived}
+        facts = [fact for fact in facts if fact.id not in written]
+        if not facts:
+            return
+        if stands is None or not stands(self.state):
+            raise _lost(self.stream_name)
+        self._facts, self._stands = facts, stands
+        self._fold(facts)
+
+    def _new(self, events: Sequence[Event]) -> list[NewEvent]:
+        cause = self.position
+        metadata: dict[str, Any] = {"correlationStreamName": self.stream_name}
+        if cause >= 0:
+            metadata["causationMessageStreamName"] = self.stream_name
+            metadata["causationMessagePosition"] = cause
+        new = [NewEvent(event=event, metadata=metadata) for event in events]
+        self._fold(new)
+        return new
+
+    def _fold(self, new: Sequence[NewEvent]) -> None:
+        self.state = THREAD_STATE.fold((item.event for item in new), start=self.state)
+
+    def _clear(self) -> None:
+        self._facts, self._intentions, self._stands = [], [], None
+
+    def _advance(self, recorded: Sequence[RecordedEvent]) -> None:
+        self._committed = self._committed.advance(recorded)
+        if not (self._facts or self._intentions):
+            self.state = self._committed.state
+        for record in recorded:
+            for observe in self._observers:
+                observe(record)
+
+
+def _lost(stream_name: str) -> ClaimLostError:
+    return ClaimLostError(
+        f"{stream_name}: another process has taken over this step; its result was dropped"
+    )

@@ -1,0 +1,185 @@
+"""Threads from outside a run: begin one, add to one, end one, answer its questions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+
+from messagedb_agent.engine.thread import user_message
+from messagedb_agent.errors import ThreadEndedError, ThreadNotFoundError, UsageError
+from messagedb_agent.events.base import Event
+from messagedb_agent.events.system import SessionCompleted, SessionStarted
+from messagedb_agent.events.user import (
+    SessionTerminationRequested,
+    ThreadReopened,
+    ToolExecutionApproved,
+    ToolExecutionRejected,
+)
+from messagedb_agent.projections.thread_state import THREAD_STATE, ThreadState
+from messagedb_agent.projections.tool_calls import CallState
+from messagedb_agent.store.base import NO_STREAM, EventStore, NewEvent
+from messagedb_agent.store.stream import (
+    DEFAULT_CATEGORY,
+    DEFAULT_VERSION,
+    build_stream_name,
+    generate_thread_id,
+    parse_stream_name,
+)
+
+
+def read_state(store: EventStore, stream_name: str) -> ThreadState:
+    """The state of a thread. Raises `ThreadNotFoundError` when it has no events."""
+    projected = THREAD_STATE.at_start().advance(store.read(stream_name))
+    if projected.version == NO_STREAM:
+        raise ThreadNotFoundError(
+            f"there is no thread {parse_stream_name(stream_name).thread_id}; `list` shows all"
+        )
+    return projected.state
+
+
+def start_session(
+    store: EventStore,
+    message: str,
+    *,
+    thread_id: str | None = None,
+    category: str = DEFAULT_CATEGORY,
+    version: str = DEFAULT_VERSION,
+    initial_context: Any = None,
+    connection: psycopg.Connection[Any] | None = None,
+) -> str:
+    """
+    Begin a thread with a first message, in one transaction; returns its thread id.
+
+    With `connection` both events join the transaction open there, which then holds Message
+    DB's lock on the category until it ends: keep it short, and write these events last.
+    Raises `OptimisticConcurrencyError` when the thread exists.
+    """
+    thread_id = thread_id or generate_thread_id()
+    events = (
+        SessionStarted(thread_id=thread_id, initial_context=initial_context),
+        user_message(message),
+    )
+    _append(
+        store,
+        build_stream_name(category, version, thread_id),
+        events,
+        expected_version=NO_STREAM,
+        connection=connection,
+    )
+    return thread_id
+
+
+def add_message(
+    store: EventStore,
+    stream_name: str,
+    message: str,
+    *,
+    connection: psycopg.Connection[Any] | None = None,
+) -> None:
+    """
+    Append a user message, whoever drives the thread; `connection` is as in `start_session`.
+
+    Raises `ThreadEndedError` when the thread takes no more messages.
+    """
+    if read_state(store, stream_name).session.is_ended:
+        raise ThreadEndedError(
+            f"thread {parse_stream_name(stream_name).thread_id} has ended; `--reopen` reopens it"
+        )
+    _append(store, stream_name, (user_message(message),), connection=connection)
+
+
+def terminate_session(
+    store: EventStore, stream_name: str, reason: str | None = None, outcome: str = "success"
+) -> None:
+    """End a thread. Ending an ended one changes nothing."""
+    if read_state(store, stream_name).session.is_ended:
+        return
+    events = (
+        SessionTerminationRequested(reason=reason),
+        SessionCompleted(completion_reason=outcome),
+    )
+    _append(store, stream_name, events)
+
+
+def reopen_session(store: EventStore, stream_name: str) -> None:
+    """Let an ended thread take messages again."""
+    if read_state(store, stream_name).session.is_ended:
+        _append(store, stream_name, (ThreadReopened(),))
+
+
+def find_pending(state: ThreadState, call_id: str | None) -> tuple[CallState, ...]:
+    """
+    The calls that wait for a person: all, or the one that the id (or its beginning) names.
+
+    Raises `UsageError` when there is none, or the beginning fits several.
+    """
+    pending = state.calls.pending
+    if not pending:
+        raise UsageError("no tool call of this thread waits for approval")
+    if call_id is None:
+        return pending
+    exact = tuple(call for call in pending if call.call.id == call_id)
+    found = exact or tuple(call for call in pending if call.call.id.startswith(call_id))
+    if len(found) != 1:
+        names = ", ".join(call.call.id for call in pending)
+        raise UsageError(f"{call_id!r} names no single pending call; pending: {names}")
+    return found
+
+
+def approve(
+    store: EventStore,
+    stream_name: str,
+    calls: Sequence[CallState],
+    *,
+    approved_by: str | None = None,
+    edited_arguments: Any = None,
+    remember: str | None = None,
+) -> None:
+    """Let these calls run."""
+    events = tuple(
+        ToolExecutionApproved(
+            tool_name=call.call.name,
+            approved_by=approved_by,
+            edited_arguments=edited_arguments,
+            remember=remember,
+            tool_call_id=call.call.id,
+        )
+        for call in calls
+    )
+    _append(store, stream_name, events)
+
+
+def deny(
+    store: EventStore,
+    stream_name: str,
+    calls: Sequence[CallState],
+    *,
+    rejected_by: str | None = None,
+    reason: str | None = None,
+) -> None:
+    """Refuse these calls; the model reads the reason."""
+    events = tuple(
+        ToolExecutionRejected(
+            tool_name=call.call.name,
+            rejected_by=rejected_by,
+            reason=reason,
+            tool_call_id=call.call.id,
+        )
+        for call in calls
+    )
+    _append(store, stream_name, events)
+
+
+def _append(
+    store: EventStore,
+    stream_name: str,
+    events: Sequence[Event],
+    *,
+    expected_version: int | None = None,
+    connection: psycopg.Connection[Any] | None = None,
+) -> None:
+    metadata = {"correlationStreamName": stream_name}
+    new = [NewEvent(event=event, metadata=metadata) for event in events]
+    store.append(stream_name, new, expected_version=expected_version, connection=connection)

@@ -1,0 +1,76 @@
+"""What a step is."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any, Protocol, TypeAlias
+
+import msgspec
+import psycopg
+
+from messagedb_agent.engine.fencing import Stands
+from messagedb_agent.events.base import Event
+from messagedb_agent.llm.base import Cancellation, Delta
+from messagedb_agent.projections.thread_state import ThreadState
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """The step is about to act. It goes on only once this is committed."""
+
+    events: tuple[Event, ...]
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """
+    What came of it, recorded if `stands` still says so.
+
+    `more` tells that the step has further outcomes to wait for, so that this one is
+    committed at once. With `connection` it is written into the transaction open there.
+    """
+
+    events: tuple[Event, ...]
+    stands: Stands
+    more: bool = False
+    connection: psycopg.Connection[Any] | None = None
+
+
+class Committed(msgspec.Struct, frozen=True):
+    """What was yielded with a connection has been committed there and can be read."""
+
+
+Yielded: TypeAlias = Claim | Outcome | Committed
+
+Step: TypeAlias = Generator[Yielded, ThreadState, None]
+"""
+Does one piece of work and yields what happened, in order.
+
+The engine records what is yielded before it resumes the step, and sends it the state after
+that. So a step writes ahead by yielding before it acts, and it never sees the store.
+"""
+
+
+class Surroundings(Protocol):
+    """What a step may know and use of the run it is part of."""
+
+    @property
+    def thread_id(self) -> str:
+        """The thread that is driven."""
+        ...
+
+    @property
+    def stream_name(self) -> str:
+        """Its stream."""
+        ...
+
+    @property
+    def cancelled(self) -> Cancellation:
+        """Set when nobody waits for the step any more."""
+        ...
+
+    def keep_going(self) -> None:
+        """Raise unless this run may still make claims: it drives the thread, nobody stopped it."""
+        ...
+
+    def on_delta(self, delta: Delta, /) -> None:
+        """Takes pieces of an answer while it is generated."""
+        ...

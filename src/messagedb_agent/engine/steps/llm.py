@@ -1,0 +1,124 @@
+"""The model step: one attempt to get an answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from messagedb_agent.engine.agent import Agent
+from messagedb_agent.engine.fencing import model_claim
+from messagedb_agent.engine.recipe import ContextDigest, recipe
+from messagedb_agent.engine.steps.base import Claim, Outcome, Step, Surroundings
+from messagedb_agent.errors import ModelCallError, ModelUnavailableError
+from messagedb_agent.events.agent import (
+    LLMCallFailed,
+    LLMCallRequested,
+    LLMResponseReceived,
+    ToolCall,
+)
+from messagedb_agent.llm.base import Completion, ModelRequest
+from messagedb_agent.projections.llm_context import LLM_CONTEXT, LLMContext
+from messagedb_agent.projections.next_step import CallModel
+from messagedb_agent.projections.thread_state import ThreadState
+
+
+class ModelStep(msgspec.Struct, frozen=True):
+    """Calls the agent's model once; what becomes of a failure is decided from its event."""
+
+    agent: Agent
+    digest: ContextDigest
+    clock: Callable[[], float] = time.monotonic
+
+    def run(
+        self, decision: CallModel, state: ThreadState, version: int, around: Surroundings
+    ) -> Step:
+        """Claim, call, and yield the response or the failure."""
+        # The claim itself lets messages in that waited for the last exchange to end.
+        context = LLM_CONTEXT.apply(state.context, LLMCallRequested())
+        claimed = yield Claim((self._claim(context, decision, version),))
+        stands = model_claim(claimed)
+        began = self.clock()
+        try:
+            completion = self.agent.llm.complete(
+                self._request(context, decision.attempt),
+                on_delta=around.on_delta,
+                cancelled=around.cancelled,
+            )
+        except ModelUnavailableError as error:
+            yield Outcome((_unavailable(error, decision.attempt),), stands)
+        except ModelCallError as error:
+            again = error.retryable and decision.attempt < self.agent.retry.max_attempts
+            yield Outcome((_failure(error, decision.attempt, again=again),), stands, more=again)
+            if again:
+                around.cancelled.wait(self.agent.retry.pause(decision.attempt, error.retry_after))
+        else:
+            latency_ms = round((self.clock() - began) * 1000)
+            yield Outcome((_response(completion, decision.attempt, latency_ms),), stands)
+
+    def _claim(self, context: LLMContext, decision: CallModel, version: int) -> LLMCallRequested:
+        return LLMCallRequested(
+            model_name=self.agent.llm.model_name,
+            projected_context=recipe(context, version, self.digest),
+            attempt=decision.attempt,
+        )
+
+    @staticmethod
+    def _request(context: LLMContext, attempt: int) -> ModelRequest:
+        configuration = context.configuration
+        assert configuration is not None, "a model is called under a recorded configuration only"
+        return ModelRequest(
+            model_name=configuration.model_name,
+            system_prompt=configuration.system_prompt,
+            tools=configuration.tools,
+            messages=context.messages,
+            parameters=configuration.parameters,
+            attempt=attempt,
+        )
+
+
+def _response(completion: Completion, attempt: int, latency_ms: int) -> LLMResponseReceived:
+    usage = msgspec.structs.asdict(completion.usage)
+    return LLMResponseReceived(
+        response_text=completion.text,
+        tool_calls=distinct(completion.tool_calls),
+        model_name=completion.model_name,
+        token_usage={name: count for name, count in usage.items() if count is not None},
+        stop_reason=completion.stop_reason,
+        content=completion.content or None,
+        api=completion.api,
+        latency_ms=latency_ms,
+        retry_count=attempt - 1,
+    )
+
+
+def distinct(calls: tuple[ToolCall, ...]) -> tuple[ToolCall, ...]:
+    """The calls with ids that are not empty and differ, as results are matched by them."""
+    seen: set[str] = set()
+    result = []
+    for index, call in enumerate(calls):
+        unique = call.id or f"call_{index}"
+        while unique in seen:
+            unique = f"{unique}_{index}"
+        seen.add(unique)
+        result.append(call if unique == call.id else ToolCall(unique, call.name, call.arguments))
+    return tuple(result)
+
+
+def _failure(error: ModelCallError, attempt: int, *, again: bool) -> LLMCallFailed:
+    return LLMCallFailed(
+        error_message=str(error),
+        retry_count=attempt - 1,
+        error_type=error.error_type,
+        retryable=again,
+    )
+
+
+def _unavailable(error: ModelUnavailableError, attempt: int) -> LLMCallFailed:
+    return LLMCallFailed(
+        error_message=str(error),
+        retry_count=attempt - 1,
+        error_type="unavailable",
+        retryable=False,
+    )

@@ -1,0 +1,162 @@
+"""The tool step: run the open calls of one response and say, in events, how each ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+import msgspec
+import psycopg
+
+from messagedb_agent.engine.agent import Agent
+from messagedb_agent.engine.fencing import Stands, tool_claim
+from messagedb_agent.engine.steps.base import Claim, Committed, Outcome, Step, Surroundings
+from messagedb_agent.engine.threads import Finished, ToolThreads, Work
+from messagedb_agent.errors import ToolError
+from messagedb_agent.events.base import Event
+from messagedb_agent.events.tool import (
+    ToolExecutionCompleted,
+    ToolExecutionFailed,
+    ToolExecutionRequested,
+)
+from messagedb_agent.llm.base import Cancellation
+from messagedb_agent.projections.next_step import RunTools
+from messagedb_agent.projections.tool_calls import CallState
+from messagedb_agent.store.base import EventStore
+from messagedb_agent.tools.base import ToolContext
+from messagedb_agent.tools.executor import execute_tool
+
+
+class ToolStep(msgspec.Struct, frozen=True):
+    """Runs calls at the same time, within bounds; transactional ones each in a transaction."""
+
+    agent: Agent
+    store: EventStore
+    clock: Callable[[], float] = time.monotonic
+
+    def run(self, decision: RunTools, around: Surroundings) -> Step:
+        """Claim all calls at once, then yield each outcome as it comes."""
+        claimed = yield Claim(tuple(map(_claim, decision.calls)))
+        claims = claimed.turn.claims
+        fences = {call.call.id: tool_claim(claimed, call.call.id) for call in decision.calls}
+        pooled = [call for call in decision.calls if not self._is_transactional(call)]
+        bound = [call for call in decision.calls if self._is_transactional(call)]
+        with ToolThreads(self.agent.max_parallel_tools, around.cancelled) as threads:
+            for call in pooled:
+                threads.submit(call.index, self._work(call, claims, around), self._timeout(call))
+            for call in bound:
+                yield from self._run_in_transaction(call, claims, fences[call.call.id], around)
+            for left, done in zip(range(len(pooled) - 1, -1, -1), threads.finished(), strict=False):
+                call = next(call for call in pooled if call.index == done.key)
+                yield Outcome((_outcome(call, done),), fences[call.call.id], more=left > 0)
+
+    def _run_in_transaction(
+        self, call: CallState, claims: int, fence: Stands, around: Surroundings
+    ) -> Step:
+        try:
+            with self.store.transaction() as connection:
+                began = self.clock()
+                result = self._execute(
+                    call, self.context(call, claims, around, connection=connection)
+                )
+                done = Finished(call.index, result, None, self.clock() - began)
+                yield Outcome((_outcome(call, done),), fence, connection=connection)
+            yield Committed()
+        except ToolError as error:
+            failed = Finished(call.index, None, error, 0.0)
+            yield Outcome((_outcome(call, failed),), fence, more=True)
+
+    def _work(self, call: CallState, claims: int, around: Surroundings) -> Work:
+        return lambda cancelled: self._execute(
+            call, self.context(call, claims, around, cancelled=cancelled)
+        )
+
+    def _execute(self, call: CallState, context: ToolContext) -> Any:
+        return execute_tool(self.agent.tools, call.call.name, call.arguments, context)
+
+    def context(
+        self,
+        call: CallState,
+        claims: int,
+        around: Surroundings,
+        *,
+        connection: psycopg.Connection[Any] | None = None,
+        cancelled: Cancellation | None = None,
+    ) -> ToolContext:
+        """What the tool gets to know about this attempt."""
+        return ToolContext(
+            thread_id=around.thread_id,
+            tool_call_id=call.call.id,
+            attempt=call.attempts + 1,
+            idempotency_key=idempotency_key(around.stream_name, claims, call.call.id),
+            workspace=self.agent.workspace,
+            cancelled=cancelled or around.cancelled,
+            connection=connection,
+        )
+
+    def _is_transactional(self, call: CallState) -> bool:
+        tool = self.agent.tools.get(call.call.name)
+        return tool is not None and tool.transactional
+
+    def _timeout(self, call: CallState) -> float | None:
+        tool = self.agent.tools.get(call.call.name)
+        return None if tool is None else tool.timeout
+
+
+def idempotency_key(stream_name: str, claims: int, call_id: str) -> str:
+    """
+    One key for all attempts of a call, and for no other call.
+
+    Models reuse call ids, so the number of the model call that asked for it is part of it.
+    """
+    return str(uuid5(NAMESPACE_URL, f"messagedb-agent:{stream_name}:{claims}:{call_id}"))
+
+
+def _claim(call: CallState) -> ToolExecutionRequested:
+    return ToolExecutionRequested(
+        tool_name=call.call.name,
+        arguments=call.arguments,
+        attempt=call.attempts + 1,
+        **_identity(call),
+    )
+
+
+def _outcome(call: CallState, done: Finished) -> Event:
+    if done.error is not None:
+        return ToolExecutionFailed(
+            tool_name=call.call.name,
+            error_message=str(done.error),
+            retry_count=call.attempts,
+            error_type=done.error_type,
+            **_identity(call),
+        )
+    return ToolExecutionCompleted(
+        tool_name=call.call.name,
+        result=done.result,
+        execution_time_ms=round(done.seconds * 1000, 1),
+        **_identity(call),
+    )
+
+
+def failures(calls: Sequence[CallState], message: str, error_type: str) -> tuple[Event, ...]:
+    """The events that end these calls without an answer."""
+    return tuple(
+        ToolExecutionFailed(
+            tool_name=call.call.name,
+            error_message=message,
+            retry_count=max(0, call.attempts - 1),
+            error_type=error_type,
+            **_identity(call),
+        )
+        for call in calls
+    )
+
+
+def _identity(call: CallState) -> dict[str, Any]:
+    return {
+        "tool_id": call.call.id,
+        "tool_call_id": call.call.id,
+        "tool_index": call.index,
+    }

@@ -1,0 +1,175 @@
+"""A thread in the hands of one process: say something, run, and see how far it got."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from messagedb_agent.engine.agent import Agent
+from messagedb_agent.engine.fencing import takes_messages
+from messagedb_agent.engine.loop import Loop
+from messagedb_agent.engine.recipe import ContextDigest
+from messagedb_agent.engine.recorder import Observer, Recorder
+from messagedb_agent.engine.steps.tool import failures
+from messagedb_agent.errors import RunStoppedError, ThreadBusyError, ThreadEndedError
+from messagedb_agent.events.agent import LLMCallFailed
+from messagedb_agent.events.base import Event, JSONObject
+from messagedb_agent.events.system import SessionStarted, TurnInterrupted
+from messagedb_agent.events.user import TurnResumed, UserMessageAdded
+from messagedb_agent.llm.base import Delta, ignore_delta
+from messagedb_agent.projections.messages import AssistantMessage
+from messagedb_agent.projections.next_step import StopReason
+from messagedb_agent.projections.thread_state import ThreadState
+from messagedb_agent.projections.tool_calls import CallState
+from messagedb_agent.store.base import EventStore, ThreadLock
+from messagedb_agent.store.stream import parse_stream_name
+
+
+class RunResult(msgspec.Struct, frozen=True):
+    """Where a run stopped, and the state of the thread there."""
+
+    stop: StopReason
+    state: ThreadState
+
+    @property
+    def response(self) -> str | None:
+        """The text of the last answer, or None when there is none to the last message."""
+        for message in reversed(self.state.context.messages):
+            if isinstance(message, AssistantMessage):
+                return message.text
+            break
+        return None
+
+    @property
+    def error(self) -> str | None:
+        """What went wrong, in one line, when something did."""
+        failure = self.state.turn.failure
+        return failure.error_message if self.stop == "failed" and failure else None
+
+    @property
+    def pending(self) -> tuple[CallState, ...]:
+        """The tool calls that wait for a person."""
+        return self.state.calls.pending
+
+
+class AgentThread:
+    """
+    Drives one thread; while it is open no other process does.
+
+    Use as a context manager. Entering takes the thread's lock and reads its stream; raises
+    `ThreadBusyError` when another process drives it.
+    """
+
+    def __init__(
+        self,
+        store: EventStore,
+        agent: Agent,
+        stream_name: str,
+        *,
+        observers: Sequence[Observer] = (),
+        on_delta: Callable[[Delta], None] = ignore_delta,
+    ) -> None:
+        self.stream_name = stream_name
+        self.thread_id = parse_stream_name(stream_name).thread_id
+        self.cancelled = threading.Event()
+        self.on_delta = on_delta
+        self._recorder = Recorder(store, stream_name, observers)
+        self._loop = Loop(agent, store, self._recorder, self, ContextDigest())
+        self._store = store
+        self._lock: ThreadLock | None = None
+        self._exits = ExitStack()
+
+    def __enter__(self) -> AgentThread:
+        self._lock = self._store.lock(self.stream_name)
+        self._exits.callback(self._lock.release)
+        with self._exits.pop_all() as exits:
+            self._recorder.catch_up()
+            self._exits = exits.pop_all()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._exits.close()
+
+    @property
+    def state(self) -> ThreadState:
+        """The thread as this process knows it."""
+        return self._recorder.state
+
+    def keep_going(self) -> None:
+        """Raise unless this run may still make claims."""
+        if self.cancelled.is_set():
+            raise RunStoppedError(f"{self.stream_name}: the run was interrupted")
+        if self._lock is None or not self._lock.is_held():
+            raise ThreadBusyError(
+                f"{self.stream_name}: this process lost the right to drive the thread, "
+                "because its database connection broke; `continue` takes it up again"
+            )
+
+    def start(self, message: str | None, *, initial_context: Any = None) -> None:
+        """Begin a new thread; with a message, both are recorded in one transaction."""
+        opening: list[Event] = [
+            SessionStarted(thread_id=self.thread_id, initial_context=initial_context)
+        ]
+        if message is not None:
+            opening.append(user_message(message))
+        self._recorder.intend(opening)
+
+    def send(self, message: str, content: tuple[JSONObject, ...] | None = None) -> None:
+        """Add a user message; it is committed by the next `run` or `commit`."""
+        if not takes_messages(self.state):
+            raise ThreadEndedError(f"thread {self.thread_id} has ended; `--reopen` reopens it")
+        self._recorder.conclude((user_message(message, content),), takes_messages)
+
+    def resume(self) -> None:
+        """Let a turn go on that failed, was interrupted or met a limit."""
+        if self.state.turn.halted:
+            self._recorder.conclude((TurnResumed(),), lambda _state: True)
+
+    def commit(self) -> None:
+        """Write down what was added, without doing anything else."""
+        self._recorder.flush()
+
+    def run(self) -> RunResult:
+        """Drive the thread until it needs nothing more, or somebody."""
+        try:
+            stop = self._loop.run().reason
+        except (KeyboardInterrupt, RunStoppedError):
+            self._record_interruption()
+            stop = "interrupted"
+        return RunResult(stop, self._recorder.state)
+
+    def _record_interruption(self) -> None:
+        self._recorder.abandon()
+        events = interruption(self._recorder.state)
+        if events:
+            self._recorder.conclude(events, lambda _state: True)
+            self._recorder.flush()
+
+
+def user_message(message: str, content: tuple[JSONObject, ...] | None = None) -> UserMessageAdded:
+    """The event of somebody writing this now."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return UserMessageAdded(message=message, timestamp=now, content=content)
+
+
+def interruption(state: ThreadState) -> tuple[Event, ...]:
+    """The events that end the running turn: every open step gets its outcome. Pure."""
+    if state.session.is_ended or not (state.context.wants_answer or state.calls.open):
+        return ()
+    events: list[Event] = []
+    if state.turn.claimed:
+        events.append(
+            LLMCallFailed(
+                error_message="The user interrupted the call.",
+                error_type="interrupted",
+                retry_count=state.turn.failed_attempts,
+                retryable=True,
+            )
+        )
+    events += failures(state.calls.open, "The user interrupted this tool call.", "interrupted")
+    return (*events, TurnInterrupted(reason="user"))

@@ -1,0 +1,120 @@
+"""Tool calls on threads: at the same time, within bounds, and never waited for too long."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+
+from messagedb_agent.errors import ToolError
+from messagedb_agent.llm.base import Cancellation
+
+Work = Callable[[threading.Event], Any]
+"""Does the job; the event tells it that nobody waits any more."""
+
+CANCEL_GRACE_SECONDS = 0.5
+_POLL_SECONDS = 0.2
+
+
+class Finished(msgspec.Struct, frozen=True):
+    """How one job ended: a result, or the error that the model reads."""
+
+    key: int
+    result: Any
+    error: ToolError | None
+    seconds: float
+    error_type: str | None = None
+
+
+class _Job(msgspec.Struct):
+    key: int
+    work: Work
+    timeout: float | None
+    cancelled: threading.Event
+    began: float = 0.0
+
+    def deadline(self) -> float:
+        return float("inf") if self.timeout is None else self.began + self.timeout
+
+
+class ToolThreads:
+    """
+    Runs jobs on daemon threads, at most `bound` at once.
+
+    Python can't end a thread. A job that ignores its cancellation is left to itself when
+    its time is up: its result is dropped and its thread does not keep the process alive.
+    """
+
+    def __init__(self, bound: int, cancelled: Cancellation) -> None:
+        self._bound = bound
+        self._cancelled = cancelled
+        self._waiting: deque[_Job] = deque()
+        self._running: dict[int, _Job] = {}
+        self._done: queue.SimpleQueue[Finished | tuple[int, BaseException]] = queue.SimpleQueue()
+
+    def __enter__(self) -> ToolThreads:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._waiting.clear()
+        for job in self._running.values():
+            job.cancelled.set()
+
+    def submit(self, key: int, work: Work, timeout: float | None) -> None:
+        """Start a job, or queue it behind others."""
+        self._waiting.append(_Job(key, work, timeout, threading.Event()))
+        self._fill()
+
+    def finished(self) -> Iterator[Finished]:
+        """Each job as it ends, in the order in which they end."""
+        while self._running:
+            done = self._next()
+            if done is not None:
+                self._fill()
+                yield done
+
+    def _fill(self) -> None:
+        while self._waiting and len(self._running) < self._bound:
+            job = self._waiting.popleft()
+            job.began = time.monotonic()
+            self._running[job.key] = job
+            name = f"tool-{job.key}"
+            threading.Thread(target=self._perform, args=(job,), name=name, daemon=True).start()
+
+    def _perform(self, job: _Job) -> None:
+        try:
+            result, error = job.work(job.cancelled), None
+        except ToolError as raised:
+            result, error = None, raised
+        except BaseException as raised:  # noqa: BLE001 - it belongs to the engine's thread and is raised there
+            self._done.put((job.key, raised))
+            return
+        self._done.put(Finished(job.key, result, error, time.monotonic() - job.began))
+
+    def _next(self) -> Finished | None:
+        first = min(self._running.values(), key=_Job.deadline)
+        wait = min(_POLL_SECONDS, max(0.0, first.deadline() - time.monotonic()))
+        try:
+            done = self._done.get(timeout=wait)
+        except queue.Empty:
+            if self._cancelled.is_set():
+                return self._give_up(first, "The user interrupted this tool call.", "interrupted")
+            if time.monotonic() >= first.deadline():
+                text = f"The tool did not finish within {first.timeout:g} seconds."
+                return self._give_up(first, text, "timeout")
+            return None
+        if isinstance(done, tuple):
+            raise done[1]
+        # A job that was given up may still report; nobody asks for it any more.
+        return done if self._running.pop(done.key, None) else None
+
+    def _give_up(self, job: _Job, text: str, error_type: str) -> Finished:
+        job.cancelled.set()
+        del self._running[job.key]
+        seconds = time.monotonic() - job.began
+        return Finished(job.key, None, ToolError(text), seconds, error_type)

@@ -1,0 +1,147 @@
+"""The one place where events become rows and rows become events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import msgspec
+
+from messagedb_agent.events.base import Event, RecordedEvent, UnknownEvent
+from messagedb_agent.events.json_text import from_json, is_escaped, to_json
+from messagedb_agent.events.registry import lookup
+from messagedb_agent.events.upcasters import upcast
+
+SCHEMA_VERSION_KEY = "schemaVersion"
+
+
+class EncodedEvent(NamedTuple):
+    """An event as `write_message` takes it: type name and two JSON texts."""
+
+    type: str
+    data: str
+    metadata: str | None
+
+
+class EventRow(NamedTuple):
+    """A row of Message DB, with `data` and `metadata` as text."""
+
+    id: str
+    stream_name: str
+    type: str
+    position: int
+    global_position: int
+    data: str | None
+    metadata: str | None
+    time: datetime
+
+
+class _Plan(NamedTuple):
+    """How one class is read and written, worked out once."""
+
+    data_fields: tuple[str, ...]
+    metadata_fields: tuple[str, ...]
+    decode: Callable[[str], Event]
+    decode_metadata: Callable[[str], Any] | None
+
+
+@lru_cache(maxsize=None)
+def _plan(cls: type[Event]) -> _Plan:
+    fields = {field.name: field for field in msgspec.structs.fields(cls)}
+    extra = tuple(name for name in fields if name in cls.METADATA)
+    decode_metadata = None
+    if extra:
+        picked = [(name, fields[name].type, fields[name].default) for name in extra]
+        struct = msgspec.defstruct(f"{cls.__name__}Metadata", picked)
+        decode_metadata = msgspec.json.Decoder(struct).decode
+    return _Plan(
+        data_fields=tuple(name for name in fields if name not in cls.METADATA),
+        metadata_fields=extra,
+        decode=msgspec.json.Decoder(cls).decode,
+        decode_metadata=decode_metadata,
+    )
+
+
+def encode(event: Event, metadata: Mapping[str, Any] | None = None) -> EncodedEvent:
+    """
+    The event as `write_message` takes it; `metadata` is added to the event's own.
+
+    Raises `EncodingError` when a field holds what JSON can not.
+    """
+    if isinstance(event, UnknownEvent):
+        return EncodedEvent(event.type_name, to_json(event.data), _metadata_text(metadata or {}))
+    plan = _plan(type(event))
+    merged = {**_present(event, plan.metadata_fields), **(metadata or {})}
+    if type(event).SCHEMA_VERSION > 1:
+        merged[SCHEMA_VERSION_KEY] = type(event).SCHEMA_VERSION
+    data = to_json(_present(event, plan.data_fields))
+    return EncodedEvent(type(event).__name__, data, _metadata_text(merged))
+
+
+def _present(event: Event, names: tuple[str, ...]) -> dict[str, Any]:
+    values = ((name, getattr(event, name)) for name in names)
+    return {name: value for name, value in values if value is not None}
+
+
+def _metadata_text(metadata: Mapping[str, Any]) -> str | None:
+    return to_json(metadata) if metadata else None
+
+
+def decode(row: EventRow) -> RecordedEvent:
+    """
+    The event of a row.
+
+    A type that nobody registered, or data that does not fit its class, comes back as an
+    `UnknownEvent` that says why: one odd row must not make a thread unreadable.
+    """
+    return RecordedEvent(
+        id=row.id,
+        event=decode_event(row.type, row.data or "null", row.metadata),
+        stream_name=row.stream_name,
+        position=row.position,
+        global_position=row.global_position,
+        time=row.time,
+        metadata_text=row.metadata,
+    )
+
+
+def decode_event(type_name: str, data: str, metadata: str | None = None) -> Event:
+    """The event of a type name and its JSON texts; never raises for what a store returned."""
+    cls = lookup(type_name)
+    if cls is None:
+        return _carried(type_name, data, "unknown type")
+    try:
+        return _decode_known(cls, data, metadata)
+    except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
+        return _carried(type_name, data, f"does not fit {type_name}: {error}")
+
+
+def _decode_known(cls: type[Event], data: str, metadata: str | None) -> Event:
+    plan = _plan(cls)
+    if is_escaped(data) or cls.SCHEMA_VERSION > 1 or (metadata and is_escaped(metadata)):
+        return _decode_slowly(cls, data, metadata)
+    event = plan.decode(data)
+    if metadata and plan.decode_metadata:
+        found = plan.decode_metadata(metadata)
+        for name in plan.metadata_fields:
+            # The instance is not published yet, so nobody sees it change.
+            msgspec.structs.force_setattr(event, name, getattr(found, name))
+    return event
+
+
+def _decode_slowly(cls: type[Event], data: str, metadata: str | None) -> Event:
+    extra = from_json(metadata) if metadata else {}
+    version = extra.get(SCHEMA_VERSION_KEY, 1)
+    fields = upcast(cls.__name__, version, from_json(data))
+    fields.update({name: extra[name] for name in cls.METADATA if name in extra})
+    return msgspec.convert(fields, cls)
+
+
+def _carried(type_name: str, data: str, reason: str) -> UnknownEvent:
+    try:
+        value = from_json(data)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        value = data
+    return UnknownEvent(type_name=type_name, data=value, reason=reason)

@@ -1,0 +1,127 @@
+"""
+Any Python JSON value as text that PostgreSQL's JSONB takes, and back without loss.
+
+JSONB refuses NUL characters and lone surrogates, knows no NaN or infinity, forgets the sign
+of zero and turns large floats into integers. What it would refuse or change is written as
+an escape that starts with U+FDD0, a code point that Unicode reserves for internal use; a
+U+FDD0 in the value itself is escaped as well, so reading back is exact. Text without that
+code point, which is nearly all text, is read by the C decoder alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from messagedb_agent.errors import EncodingError
+
+MAX_DEPTH = 200
+"""Deeper nesting is refused: JSON parsers, PostgreSQL's among them, recurse."""
+
+_LEAD = "\ufdd0"
+_UNSAFE = re.compile("[\x00\ud800-\udfff\ufdd0]")
+_ESCAPE = re.compile(f"{_LEAD}([0-9A-F]{{4}})")
+_INT64 = 1 << 63
+_LARGE_FLOAT = 1e16
+
+_encode = msgspec.json.Encoder().encode
+_encode_sorted = msgspec.json.Encoder(order="sorted").encode
+_decode = msgspec.json.Decoder().decode
+
+
+def to_json(value: Any) -> str:
+    """
+    The text to store. Raises `EncodingError` for what is not JSON, or nested too deep.
+
+    Tuples become arrays; keys have to be strings.
+    """
+    return _encode(_escaped(value, 0)).decode()
+
+
+def from_json(text: str) -> Any:
+    """The value that `to_json` wrote, or that any other program did."""
+    value = _decode(text)
+    return unescape(value) if _LEAD in text else value
+
+
+def canonical(value: Any) -> bytes:
+    """One byte string for all equal values: sorted keys, no spaces. For digests."""
+    return _encode_sorted(_escaped(value, 0))
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of the canonical form, in hexadecimal."""
+    return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def is_escaped(text: str) -> bool:
+    """Whether a stored text holds escapes, so that it must be read by `from_json`."""
+    return _LEAD in text
+
+
+def unescape(value: Any) -> Any:
+    """Undo the escapes within a decoded value."""
+    if isinstance(value, str):
+        return _unescape_text(value) if _LEAD in value else value
+    if isinstance(value, list):
+        return [unescape(item) for item in value]
+    if isinstance(value, dict):
+        return {_unescape_key(key): unescape(item) for key, item in value.items()}
+    return value
+
+
+def _escaped(value: Any, depth: int) -> Any:
+    if value is None or value is True or value is False:
+        return value
+    if isinstance(value, str):
+        return _escape_text(value)
+    if isinstance(value, int):
+        return int(value) if -_INT64 <= value < _INT64 else f"{_LEAD}i{value:x}"
+    if isinstance(value, float):
+        return _escape_float(float(value))
+    if depth >= MAX_DEPTH:
+        raise EncodingError(f"the value is nested deeper than {MAX_DEPTH} levels")
+    if isinstance(value, list | tuple):
+        return [_escaped(item, depth + 1) for item in value]
+    if isinstance(value, Mapping):
+        return {_escape_key(key): _escaped(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, msgspec.Struct):
+        return _escaped(msgspec.structs.asdict(value), depth)
+    raise EncodingError(f"a value of type {type(value).__name__} is not JSON")
+
+
+def _escape_text(text: str) -> str:
+    if text.isascii() and "\x00" not in text:
+        return text
+    return _UNSAFE.sub(lambda match: f"{_LEAD}{ord(match[0]):04X}", text)
+
+
+def _escape_key(key: object) -> str:
+    if not isinstance(key, str):
+        raise EncodingError(f"an object key of type {type(key).__name__} is not JSON")
+    return _escape_text(key)
+
+
+def _escape_float(value: float) -> float | str:
+    if not math.isfinite(value) or abs(value) >= _LARGE_FLOAT:
+        return f"{_LEAD}f{value!r}"
+    if value == 0 and math.copysign(1, value) < 0:
+        return f"{_LEAD}f-0.0"
+    return value
+
+
+def _unescape_text(text: str) -> Any:
+    if text.startswith(f"{_LEAD}i"):
+        return int(text[2:], 16)
+    if text.startswith(f"{_LEAD}f"):
+        return float(text[2:])
+    return _unescape_key(text)
+
+
+def _unescape_key(key: str) -> str:
+    return _ESCAPE.sub(lambda match: chr(int(match[1], 16)), key)

@@ -1,0 +1,68 @@
+"""A sequence that only grows, for states that hold lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Generic, TypeVar, overload
+
+T = TypeVar("T")
+
+
+class AppendOnly(Sequence[T], Generic[T]):
+    """
+    An immutable sequence whose `append` and `extend` cost only what they add.
+
+    All generations share one growing list, of which each sees its own length. Extending an
+    older generation a second time copies it, so that no generation ever changes.
+    """
+
+    __slots__ = ("_items", "_length")
+
+    def __init__(self, items: Iterable[T] = ()) -> None:
+        self._items = list(items)
+        self._length = len(self._items)
+
+    def append(self, item: T) -> AppendOnly[T]:
+        """This sequence and one more item."""
+        return self.extend((item,))
+
+    def extend(self, items: Iterable[T]) -> AppendOnly[T]:
+        """This sequence and more items."""
+        shared = self._items
+        if len(shared) != self._length:
+            shared = shared[: self._length]
+        shared.extend(items)
+        longer: AppendOnly[T] = AppendOnly.__new__(AppendOnly)
+        longer._items, longer._length = shared, len(shared)  # noqa: SLF001 - its own class
+        return longer
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[T]:
+        for index in range(self._length):
+            yield self._items[index]
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[T]: ...
+    def __getitem__(self, index: int | slice) -> T | Sequence[T]:
+        if isinstance(index, slice):
+            return [self._items[place] for place in range(*index.indices(self._length))]
+        if not -self._length <= index < self._length:
+            raise IndexError(index)
+        return self._items[index % self._length]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, AppendOnly):
+            return NotImplemented
+        return self._length == other._length and all(
+            mine == theirs for mine, theirs in zip(self, other, strict=True)
+        )
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+    def __repr__(self) -> str:
+        return f"AppendOnly({list(self)!r})"

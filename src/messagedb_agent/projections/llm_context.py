@@ -1,0 +1,145 @@
+"""
+The conversation as the model has seen it and will see it next.
+
+Order is the order in which the model saw things, which is not always that of positions: a
+message that a user appended while the model was answering, or while its tools ran, comes
+after that answer and its tool results. So each request extends the one before it, and every
+tool call is directly followed by its result, as all providers demand.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from messagedb_agent.events.agent import (
+    AgentConfigured,
+    LLMCallFailed,
+    LLMCallRequested,
+    LLMCallStarted,
+    LLMResponseReceived,
+)
+from messagedb_agent.events.base import Event
+from messagedb_agent.events.system import TurnInterrupted
+from messagedb_agent.events.user import UserMessageAdded
+from messagedb_agent.projections.append_only import AppendOnly
+from messagedb_agent.projections.base import Handler, Projection
+from messagedb_agent.projections.messages import (
+    AssistantMessage,
+    Message,
+    ToolResult,
+    UserMessage,
+)
+from messagedb_agent.projections.tool_calls import TOOL_CALLS, ToolCalls
+
+NO_RESULT = "No result was recorded for this tool call."
+
+
+class LLMContext(msgspec.Struct, frozen=True):
+    """
+    What the next request is made of.
+
+    `held` are user messages that wait for the running exchange to end; `calls` are the tool
+    calls of that exchange, and `claimed` says whether a model call is under way.
+    """
+
+    messages: AppendOnly[Message]
+    held: tuple[UserMessage, ...] = ()
+    calls: ToolCalls = ToolCalls()
+    claimed: bool = False
+    configuration: AgentConfigured | None = None
+
+    @property
+    def wants_answer(self) -> bool:
+        """Whether the model has not yet answered all that it was given."""
+        if self.held:
+            return True
+        return bool(self.messages) and not isinstance(self.messages[-1], AssistantMessage)
+
+
+def _configure(state: LLMContext, event: AgentConfigured) -> LLMContext:
+    return LLMContext(state.messages, state.held, state.calls, state.claimed, event)
+
+
+def _hear(state: LLMContext, event: UserMessageAdded) -> LLMContext:
+    message = UserMessage(event.message, event.content or ())
+    if state.claimed or state.calls.calls:
+        held = (*state.held, message)
+        return LLMContext(state.messages, held, state.calls, state.claimed, state.configuration)
+    return LLMContext(
+        state.messages.append(message), (), state.calls, state.claimed, state.configuration
+    )
+
+
+def _settled(state: LLMContext, *, claimed: bool) -> LLMContext:
+    """The exchange is over: open calls, if any, get a result, and held messages their turn."""
+    messages = state.messages
+    if state.calls.calls:
+        messages = messages.extend(
+            call.outcome or ToolResult(call.call.id, call.call.name, NO_RESULT, is_error=True)
+            for call in state.calls.calls
+        )
+    if state.held:
+        messages = messages.extend(state.held)
+    return LLMContext(messages, (), ToolCalls((), state.calls.grants), claimed, state.configuration)
+
+
+def _claim(state: LLMContext, _event: LLMCallRequested | LLMCallStarted) -> LLMContext:
+    return _settled(state, claimed=True)
+
+
+def _answer(state: LLMContext, event: LLMResponseReceived) -> LLMContext:
+    if state.calls.calls:
+        state = _settled(state, claimed=False)
+    calls = TOOL_CALLS.apply(state.calls, event)
+    message = AssistantMessage(
+        event.response_text,
+        tuple(call.call for call in calls.calls),
+        event.content or (),
+        event.api,
+        event.model_name,
+    )
+    messages = state.messages.append(message)
+    if calls.calls:
+        return LLMContext(messages, state.held, calls, False, state.configuration)  # noqa: FBT003 - field order
+    if state.held:
+        messages = messages.extend(state.held)
+    return LLMContext(messages, (), calls, False, state.configuration)  # noqa: FBT003 - field order
+
+
+def _fail(state: LLMContext, _event: LLMCallFailed | TurnInterrupted) -> LLMContext:
+    if state.calls.open:
+        return state
+    return _settled(state, claimed=False)
+
+
+def _tool(state: LLMContext, event: Event) -> LLMContext:
+    calls = TOOL_CALLS.apply(state.calls, event)
+    if calls is state.calls:
+        return state
+    changed = LLMContext(state.messages, state.held, calls, state.claimed, state.configuration)
+    if calls.calls and not calls.open:
+        return _settled(changed, claimed=False)
+    return changed
+
+
+_TOOL_EVENTS: dict[type[Event], Handler[Any]] = {
+    kind: _tool for kind in TOOL_CALLS.handlers if kind is not LLMResponseReceived
+}
+
+LLM_CONTEXT: Projection[LLMContext] = Projection(
+    name="llm_context",
+    version=1,
+    initial=LLMContext(AppendOnly()),
+    handlers={
+        AgentConfigured: _configure,
+        UserMessageAdded: _hear,
+        LLMCallRequested: _claim,
+        LLMCallStarted: _claim,
+        LLMResponseReceived: _answer,
+        LLMCallFailed: _fail,
+        TurnInterrupted: _fail,
+        **_TOOL_EVENTS,
+    },
+)

@@ -1,0 +1,72 @@
+"""What a thread looks like from outside: its status and what it counts."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from messagedb_agent.events.agent import AgentConfigured, LLMCallFailed, LLMResponseReceived
+from messagedb_agent.events.system import ErrorOccurred, SessionCompleted, SessionStarted
+from messagedb_agent.events.tool import ToolExecutionFailed, ToolExecutionRequested
+from messagedb_agent.events.user import (
+    SessionTerminationRequested,
+    ThreadRenamed,
+    ThreadReopened,
+    UserMessageAdded,
+)
+from messagedb_agent.projections.base import Projection
+
+Status: TypeAlias = Literal["new", "active", "completed", "failed"]
+
+
+class SessionState(msgspec.Struct, frozen=True, kw_only=True):
+    """A thread's identity, life cycle and counters."""
+
+    thread_id: str = ""
+    status: Status = "new"
+    title: str | None = None
+    model_name: str = ""
+    completion_reason: str | None = None
+    termination_requested: bool = False
+    message_count: int = 0
+    llm_call_count: int = 0
+    tool_call_count: int = 0
+    error_count: int = 0
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether the thread takes no more messages."""
+        return self.status in ("completed", "failed")
+
+
+def _with(state: SessionState, **changes: Any) -> SessionState:
+    return msgspec.structs.replace(state, **changes)
+
+
+def _complete(state: SessionState, event: SessionCompleted) -> SessionState:
+    status: Status = "completed" if event.completion_reason == "success" else "failed"
+    return _with(state, status=status, completion_reason=event.completion_reason)
+
+
+SESSION_STATE: Projection[SessionState] = Projection(
+    name="session_state",
+    version=1,
+    initial=SessionState(),
+    handlers={
+        SessionStarted: lambda s, e: _with(s, thread_id=e.thread_id, status="active"),
+        AgentConfigured: lambda s, e: _with(s, model_name=e.model_name),
+        UserMessageAdded: lambda s, _: _with(s, message_count=s.message_count + 1),
+        LLMResponseReceived: lambda s, _: _with(s, llm_call_count=s.llm_call_count + 1),
+        LLMCallFailed: lambda s, _: _with(s, error_count=s.error_count + 1),
+        ToolExecutionRequested: lambda s, _: _with(s, tool_call_count=s.tool_call_count + 1),
+        ToolExecutionFailed: lambda s, _: _with(s, error_count=s.error_count + 1),
+        ErrorOccurred: lambda s, _: _with(s, error_count=s.error_count + 1),
+        SessionTerminationRequested: lambda s, _: _with(s, termination_requested=True),
+        SessionCompleted: _complete,
+        ThreadReopened: lambda s, _: _with(
+            s, status="active", completion_reason=None, termination_requested=False
+        ),
+        ThreadRenamed: lambda s, e: _with(s, title=e.title),
+    },
+)

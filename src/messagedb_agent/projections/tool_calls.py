@@ -1,0 +1,202 @@
+"""The tool calls of the latest response: which are open, and what is known about each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from messagedb_agent.events.agent import LLMResponseReceived, ToolCall
+from messagedb_agent.events.tool import (
+    ToolApprovalRequested,
+    ToolEvent,
+    ToolExecutionCompleted,
+    ToolExecutionFailed,
+    ToolExecutionRequested,
+    ToolExecutionStarted,
+)
+from messagedb_agent.events.user import ToolExecutionApproved, ToolExecutionRejected
+from messagedb_agent.projections.base import Projection
+from messagedb_agent.projections.messages import ToolResult
+
+Approval: TypeAlias = Literal["none", "pending", "approved"]
+
+
+class CallState(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    One call of the latest response.
+
+    `attempts` counts its claims; a call with attempts and without a result was interrupted,
+    or is running right now. `arguments` are those to run with, edited ones if a person
+    edited them. `outcome` is set once the call is over, whichever way.
+    """
+
+    call: ToolCall
+    index: int
+    arguments: Any
+    attempts: int = 0
+    approval: Approval = "none"
+    outcome: ToolResult | None = None
+
+
+class Grant(msgspec.Struct, frozen=True):
+    """A standing permission: for a tool, or for a tool with exactly these arguments."""
+
+    tool_name: str
+    arguments: Any = None
+    any_arguments: bool = True
+
+    def covers(self, call: CallState) -> bool:
+        """Whether the call may run without asking again."""
+        return call.call.name == self.tool_name and (
+            self.any_arguments or call.arguments == self.arguments
+        )
+
+
+class ToolCalls(msgspec.Struct, frozen=True):
+    """The calls of the latest response, in its order, and what was granted for good."""
+
+    calls: tuple[CallState, ...] = ()
+    grants: tuple[Grant, ...] = ()
+
+    @property
+    def open(self) -> tuple[CallState, ...]:
+        """The calls that still need an outcome."""
+        return tuple(call for call in self.calls if call.outcome is None)
+
+    @property
+    def pending(self) -> tuple[CallState, ...]:
+        """The open calls that wait for a person."""
+        return tuple(call for call in self.open if call.approval == "pending")
+
+    def find(self, call_id: str | None, tool_name: str) -> CallState | None:
+        """
+        The open call that an event speaks of.
+
+        Earlier programs did not always write the id. The name then decides if it can: when
+        more than one open call has it, none is meant.
+        """
+        if call_id is not None:
+            return next((call for call in self.open if call.call.id == call_id), None)
+        named = [call for call in self.open if call.call.name == tool_name]
+        return named[0] if len(named) == 1 else None
+
+    def with_call(self, changed: CallState) -> ToolCalls:
+        """The same calls, one of them changed."""
+        calls = tuple(changed if call.index == changed.index else call for call in self.calls)
+        return ToolCalls(calls, self.grants)
+
+
+def _respond(state: ToolCalls, event: LLMResponseReceived) -> ToolCalls:
+    if not event.tool_calls and not state.calls:
+        return state
+    calls = tuple(
+        CallState(call=call, index=index, arguments=call.arguments)
+        for index, call in enumerate(map(_named, range(len(event.tool_calls)), event.tool_calls))
+    )
+    return ToolCalls(calls, state.grants)
+
+
+def _named(index: int, call: ToolCall) -> ToolCall:
+    return call if call.id else ToolCall(f"call_{index}", call.name, call.arguments)
+
+
+def _change(
+    state: ToolCalls,
+    call_id: str | None,
+    tool_name: str,
+    change: Callable[[CallState], CallState],
+) -> ToolCalls:
+    call = state.find(call_id, tool_name)
+    return state if call is None else state.with_call(change(call))
+
+
+def _claim(state: ToolCalls, event: ToolExecutionRequested) -> ToolCalls:
+    return _change(
+        state,
+        event.call_id,
+        event.tool_name,
+        # The approval was for this attempt; should it be interrupted, the next one needs its own.
+        lambda call: msgspec.structs.replace(
+            call, attempts=max(event.attempt, call.attempts + 1), approval="none"
+        ),
+    )
+
+
+def _start(state: ToolCalls, event: ToolExecutionStarted) -> ToolCalls:
+    return _change(
+        state,
+        event.call_id,
+        event.tool_name,
+        lambda call: msgspec.structs.replace(call, attempts=max(1, call.attempts)),
+    )
+
+
+def _ask(state: ToolCalls, event: ToolApprovalRequested) -> ToolCalls:
+    return _change(
+        state,
+        event.call_id,
+        event.tool_name,
+        lambda call: msgspec.structs.replace(call, approval="pending"),
+    )
+
+
+def _approve(state: ToolCalls, event: ToolExecutionApproved) -> ToolCalls:
+    call = state.find(event.tool_call_id, event.tool_name)
+    if call is None:
+        return state
+    arguments = call.arguments if event.edited_arguments is None else event.edited_arguments
+    state = state.with_call(msgspec.structs.replace(call, approval="approved", arguments=arguments))
+    if event.remember not in ("tool", "arguments"):
+        return state
+    grant = Grant(call.call.name, arguments, event.remember == "tool")
+    return ToolCalls(state.calls, (*state.grants, grant))
+
+
+def _finish(state: ToolCalls, event: ToolEvent, result: Any, *, is_error: bool) -> ToolCalls:
+    return _change(
+        state,
+        event.call_id,
+        event.tool_name,
+        lambda call: _over(call, result, is_error=is_error),
+    )
+
+
+def _over(call: CallState, result: Any, *, is_error: bool) -> CallState:
+    outcome = ToolResult(call.call.id, call.call.name, result, is_error)
+    return msgspec.structs.replace(call, outcome=outcome)
+
+
+def _complete(state: ToolCalls, event: ToolExecutionCompleted) -> ToolCalls:
+    return _finish(state, event, event.result, is_error=False)
+
+
+def _fail(state: ToolCalls, event: ToolExecutionFailed) -> ToolCalls:
+    return _finish(state, event, event.error_message, is_error=True)
+
+
+def _reject(state: ToolCalls, event: ToolExecutionRejected) -> ToolCalls:
+    text = "The user rejected this tool call."
+    if event.reason:
+        text = f"{text} Reason: {event.reason}"
+    return _change(
+        state, event.tool_call_id, event.tool_name, lambda call: _over(call, text, is_error=True)
+    )
+
+
+TOOL_CALLS: Projection[ToolCalls] = Projection(
+    name="tool_calls",
+    version=1,
+    initial=ToolCalls(),
+    handlers={
+        LLMResponseReceived: _respond,
+        ToolExecutionRequested: _claim,
+        ToolExecutionStarted: _start,
+        ToolApprovalRequested: _ask,
+        ToolExecutionApproved: _approve,
+        ToolExecutionCompleted: _complete,
+        ToolExecutionFailed: _fail,
+        ToolExecutionRejected: _reject,
+    },
+)

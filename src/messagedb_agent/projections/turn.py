@@ -1,0 +1,117 @@
+"""How far the running turn is: what limits, retries and resuming look at."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from messagedb_agent.events.agent import (
+    LLMCallFailed,
+    LLMCallRequested,
+    LLMCallStarted,
+    LLMResponseReceived,
+)
+from messagedb_agent.events.json_text import digest
+from messagedb_agent.events.system import LimitReached, TurnInterrupted
+from messagedb_agent.events.tool import ToolExecutionRequested
+from messagedb_agent.events.user import TurnResumed, UserMessageAdded
+from messagedb_agent.projections.base import Projection
+
+Halt: TypeAlias = Literal["failed", "interrupted", "limit"]
+
+
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    The turn since the last user message, or since somebody resumed it.
+
+    `halted` says why it stands still although there is more to do. `claims` counts the model
+    calls ever begun and is what tells one claim from a later one. `steps` counts the model and
+    tool steps of this turn, `repeats` how often in a row the model asked for the same calls.
+    """
+
+    halted: Halt | None = None
+    failure: LLMCallFailed | None = None
+    limit: LimitReached | None = None
+    claims: int = 0
+    claimed: bool = False
+    failed_attempts: int = 0
+    steps: int = 0
+    tokens: int = 0
+    repeats: int = 0
+    last_calls: str = ""
+    stop_reason: str | None = None
+
+
+def _begin(state: Turn, _event: UserMessageAdded | TurnResumed) -> Turn:
+    return Turn(claims=state.claims, claimed=state.claimed, stop_reason=state.stop_reason)
+
+
+def _claim(state: Turn, _event: LLMCallRequested | LLMCallStarted) -> Turn:
+    return msgspec.structs.replace(
+        state, halted=None, claims=state.claims + 1, claimed=True, steps=state.steps + 1
+    )
+
+
+def _answer(state: Turn, event: LLMResponseReceived) -> Turn:
+    calls = ""
+    if event.tool_calls:
+        calls = digest([(call.name, call.arguments) for call in event.tool_calls])
+    return Turn(
+        claims=state.claims,
+        steps=state.steps,
+        tokens=state.tokens + total_tokens(event.token_usage),
+        repeats=state.repeats + 1 if calls and calls == state.last_calls else 0,
+        last_calls=calls,
+        stop_reason=event.stop_reason,
+    )
+
+
+def _fail(state: Turn, event: LLMCallFailed) -> Turn:
+    return msgspec.structs.replace(
+        state,
+        claimed=False,
+        failure=event,
+        failed_attempts=state.failed_attempts + 1,
+        # Earlier programs did not say; they wrote the event after their last attempt.
+        halted=None if event.retryable else "failed",
+    )
+
+
+def _run_tool(state: Turn, _event: ToolExecutionRequested) -> Turn:
+    return msgspec.structs.replace(state, steps=state.steps + 1)
+
+
+def _interrupt(state: Turn, _event: TurnInterrupted) -> Turn:
+    return msgspec.structs.replace(state, halted="interrupted", claimed=False)
+
+
+def _limit(state: Turn, event: LimitReached) -> Turn:
+    return msgspec.structs.replace(state, halted="limit", limit=event)
+
+
+def total_tokens(usage: Any) -> int:
+    """The tokens of one call, whatever shape an earlier program gave the numbers."""
+    if not isinstance(usage, dict):
+        return 0
+    counts = [usage.get(name) for name in ("total_tokens", "input_tokens", "output_tokens")]
+    total, read, written = (count if isinstance(count, int) else 0 for count in counts)
+    return total or read + written
+
+
+TURN: Projection[Turn] = Projection(
+    name="turn",
+    version=1,
+    initial=Turn(),
+    handlers={
+        UserMessageAdded: _begin,
+        TurnResumed: _begin,
+        LLMCallRequested: _claim,
+        LLMCallStarted: _claim,
+        LLMResponseReceived: _answer,
+        LLMCallFailed: _fail,
+        ToolExecutionRequested: _run_tool,
+        TurnInterrupted: _interrupt,
+        LimitReached: _limit,
+    },
+)

@@ -1,0 +1,44 @@
+"""Tokens used, as the providers counted them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from messagedb_agent.events.agent import LLMResponseReceived
+from messagedb_agent.projections.base import Projection
+
+
+class TokenUsage(msgspec.Struct, frozen=True, kw_only=True):
+    """Sums over all model calls of a thread."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    total_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+
+
+def _count(usage: Any, name: str) -> int:
+    value = usage.get(name) if isinstance(usage, dict) else None
+    return value if isinstance(value, int) else 0
+
+
+def _add(state: TokenUsage, event: LLMResponseReceived) -> TokenUsage:
+    usage = event.token_usage
+    if not usage:
+        return state
+    read, written = _count(usage, "input_tokens"), _count(usage, "output_tokens")
+    return TokenUsage(
+        input_tokens=state.input_tokens + read,
+        output_tokens=state.output_tokens + written,
+        total_tokens=state.total_tokens + (_count(usage, "total_tokens") or read + written),
+        cache_read_tokens=state.cache_read_tokens + _count(usage, "cache_read_tokens"),
+        cache_write_tokens=state.cache_write_tokens + _count(usage, "cache_write_tokens"),
+    )
+
+
+USAGE: Projection[TokenUsage] = Projection(
+    name="usage", version=1, initial=TokenUsage(), handlers={LLMResponseReceived: _add}
+)

@@ -1,0 +1,97 @@
+"""What an event store is to the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Protocol
+from uuid import uuid4
+
+import msgspec
+
+from messagedb_agent.events.base import Event, RecordedEvent
+
+if TYPE_CHECKING:
+    import psycopg
+
+NO_STREAM = -1
+"""The version of a stream without events; as an expected version: "must not exist yet"."""
+
+DEFAULT_BATCH_SIZE = 1000
+
+
+def new_event_id() -> str:
+    """An id for an event, given before the first attempt to write it."""
+    return str(uuid4())
+
+
+class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    An event that is about to be written.
+
+    Its id is given at once and stays: writing the same `NewEvent` again after a lost
+    connection finds the first write instead of repeating it.
+    """
+
+    event: Event
+    metadata: Mapping[str, Any] | None = None
+    id: str = msgspec.field(default_factory=new_event_id)
+
+
+class ThreadLock(Protocol):
+    """The right to drive one thread; it ends with `release` or with the process."""
+
+    def is_held(self) -> bool:
+        """Whether the right still stands, as far as can be told without asking the server."""
+        ...
+
+    def release(self) -> None:
+        """Give the right back. Releasing twice is fine."""
+        ...
+
+
+class EventStore(Protocol):
+    """
+    Streams of events that only grow.
+
+    Positions count from 0 without gaps; the version of a stream is the position of its last
+    event, `NO_STREAM` when it has none.
+    """
+
+    def append(
+        self,
+        stream_name: str,
+        events: Sequence[NewEvent],
+        *,
+        expected_version: int | None = None,
+        connection: psycopg.Connection[Any] | None = None,
+    ) -> tuple[RecordedEvent, ...]:
+        """
+        Write all of the events, in order, or none.
+
+        With `connection` they become part of the transaction that is open there; without,
+        they are committed when this returns. Events whose ids the stream holds already are
+        not written again. Raises `OptimisticConcurrencyError` when the stream is not at
+        `expected_version`, and `StoreUnavailableError` when the store can't be reached.
+        """
+        ...
+
+    def read(self, stream_name: str, *, position: int = 0) -> Iterator[RecordedEvent]:
+        """The events from a position on, in pages; nothing for a stream that does not exist."""
+        ...
+
+    def version(self, stream_name: str) -> int:
+        """The position of the last event, or `NO_STREAM`."""
+        ...
+
+    def lock(self, stream_name: str) -> ThreadLock:
+        """Take the right to drive a thread. Raises `ThreadBusyError`, saying who has it."""
+        ...
+
+    def transaction(self) -> AbstractContextManager[psycopg.Connection[Any] | None]:
+        """A transaction for a tool's work and its event; None where a store has no database."""
+        ...
+
+    def close(self) -> None:
+        """Give all connections back."""
+        ...

@@ -1,0 +1,136 @@
+"""Writing to and reading from streams over one psycopg connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, LiteralString
+
+import psycopg
+
+from messagedb_agent.events.base import RecordedEvent
+from messagedb_agent.events.codec import EncodedEvent, EventRow, decode, encode
+from messagedb_agent.store.base import DEFAULT_BATCH_SIZE, NO_STREAM, NewEvent
+
+# One statement is one round trip and, outside a transaction, one commit. The functions of a
+# select list are evaluated row by row and left to right, so `currval` is the global position
+# of the row just written, and `now()` is what the table's default gave it as time.
+_WRITE: LiteralString = """
+    SELECT message_store.write_message(
+               new.id, $1, new.type, new.data::jsonb, new.metadata::jsonb,
+               CASE WHEN new.place = 1 THEN $2::bigint END),
+           currval('message_store.messages_global_position_seq'),
+           now() AT TIME ZONE 'utc'
+    FROM unnest($3::text[], $4::text[], $5::text[], $6::text[])
+         WITH ORDINALITY AS new (id, type, data, metadata, place)
+"""
+
+_READ: LiteralString = """
+    SELECT id, stream_name, type, position, global_position, data, metadata, time
+    FROM message_store.get_stream_messages($1, $2, $3)
+"""
+
+_FIND: LiteralString = """
+    SELECT id::text, position, global_position, time
+    FROM message_store.messages WHERE id = ANY($1::uuid[]) AND stream_name = $2
+    ORDER BY position
+"""
+
+_VERSION: LiteralString = "SELECT message_store.stream_version($1)"
+
+
+def append_events(
+    connection: psycopg.Connection[Any],
+    stream_name: str,
+    events: Sequence[NewEvent],
+    expected_version: int | None = None,
+) -> tuple[RecordedEvent, ...]:
+    """
+    Write the events through Message DB's `write_message`, all or none, in one round trip.
+
+    Outside a transaction they are committed; inside one they are part of it. Raises psycopg
+    errors as they come.
+    """
+    encoded = [encode(new.event, new.metadata) for new in events]
+    with psycopg.RawCursor(connection) as cursor:
+        cursor.execute(
+            _WRITE,
+            (
+                stream_name,
+                expected_version,
+                [new.id for new in events],
+                [row.type for row in encoded],
+                [row.data for row in encoded],
+                [row.metadata for row in encoded],
+            ),
+            prepare=True,
+        )
+        places = cursor.fetchall()
+    return tuple(
+        _recorded(new, row, stream_name, *place)
+        for new, row, place in zip(events, encoded, places, strict=True)
+    )
+
+
+def find_events(
+    connection: psycopg.Connection[Any], stream_name: str, events: Sequence[NewEvent]
+) -> tuple[RecordedEvent, ...] | None:
+    """The same events as already recorded in this stream, or None unless all of them are."""
+    with psycopg.RawCursor(connection) as cursor:
+        cursor.execute(_FIND, ([new.id for new in events], stream_name))
+        found = {row[0]: row[1:] for row in cursor.fetchall()}
+    if any(new.id not in found for new in events):
+        return None
+    return tuple(
+        _recorded(new, encode(new.event, new.metadata), stream_name, *found[new.id])
+        for new in events
+    )
+
+
+def read_page(
+    connection: psycopg.Connection[Any], stream_name: str, position: int, batch_size: int
+) -> list[EventRow]:
+    """Up to `batch_size` rows from a position on, by `get_stream_messages`."""
+    with psycopg.RawCursor(connection) as cursor:
+        cursor.execute(_READ, (stream_name, position, batch_size), prepare=True)
+        return [EventRow._make(row) for row in cursor.fetchall()]
+
+
+def read_events(
+    connection: psycopg.Connection[Any],
+    stream_name: str,
+    position: int = 0,
+    batch_size: int = DEFAULT_BATCH_SIZE,
+) -> Iterator[RecordedEvent]:
+    """All events from a position on, page by page."""
+    while True:
+        rows = read_page(connection, stream_name, position, batch_size)
+        yield from map(decode, rows)
+        if len(rows) < batch_size:
+            return
+        position = rows[-1].position + 1
+
+
+def stream_version(connection: psycopg.Connection[Any], stream_name: str) -> int:
+    """The position of the last event, or `NO_STREAM`, by Message DB's `stream_version`."""
+    with psycopg.RawCursor(connection) as cursor:
+        row = cursor.execute(_VERSION, (stream_name,)).fetchone()
+    return NO_STREAM if row is None or row[0] is None else int(row[0])
+
+
+def _recorded(
+    new: NewEvent,
+    row: EncodedEvent,
+    stream_name: str,
+    position: int,
+    global_position: int,
+    time: Any,
+) -> RecordedEvent:
+    return RecordedEvent(
+        id=new.id,
+        event=new.event,
+        stream_name=stream_name,
+        position=position,
+        global_position=global_position,
+        time=time,
+        metadata_text=row.metadata,
+    )
