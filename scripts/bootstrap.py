@@ -44,9 +44,7 @@ class SetUp:
 
     def is_current(self, group: str) -> bool:
         stamp = self.stamp(group)
-        return (
-            self.runs() and stamp.is_file() and stamp.read_bytes() == self.lock_file.read_bytes()
-        )
+        return self.runs() and stamp.is_file() and stamp.read_bytes() == self.lock_file.read_bytes()
 
     def runs(self) -> bool:
         """Whether the environment's Python is still there; an upgrade may have removed it."""
@@ -101,7 +99,7 @@ class SetUp:
         return "dev" if self.stamp("dev").exists() else "runtime"
 
     def install(self, group: str) -> None:
-        """With uv where there is one; pip also serves where uv cannot reach the locked addresses."""
+        """With uv where there is one; pip where it fails, as with a private package index."""
         uv = shutil.which("uv")
         if uv is not None and self.sync(uv, group):
             return

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 from pathlib import Path
 
 import pytest
-
 from tests.bootstrap.conftest import Tree
 
 
@@ -91,7 +89,7 @@ def test_byte_code_is_kept_although_the_caller_wants_none_of_his_own(ready_tree:
 
 
 def test_nothing_is_said_and_nothing_set_up(ready_tree: Tree) -> None:
-    before = sorted(os.listdir(ready_tree.root))
+    before = sorted(ready_tree.root.iterdir())
 
     assert ready_tree.run().stderr == ""
-    assert sorted(os.listdir(ready_tree.root)) == before
+    assert sorted(ready_tree.root.iterdir()) == before
