@@ -95,18 +95,25 @@ mda_is_new_enough() {
     "$1" -I -c 'import fcntl, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 </dev/null
 }
 
+# The caller's input is for the program, and its output is the program's alone.
+mda_run_set_up() {
+    "$1" -I "$mda_root/scripts/bootstrap.py" "$mda_root" "$mda_env" "$2" </dev/null >&2
+}
+
 mda_set_up() {
     for mda_python in python3 python3.13 python3.12 python3.11 python3.14 python; do
         # A shim may be on PATH and still have nothing behind it, so each is asked.
         if mda_is_new_enough "$mda_python"; then
-            "$mda_python" -I "$mda_root/scripts/bootstrap.py" "$mda_root" "$mda_env" "$1" </dev/null >&2
+            mda_run_set_up "$mda_python" "$1"
             return
         fi
     done
     command -v uv >/dev/null 2>&1 ||
         mda_fail "needs Python 3.11 or newer with its venv module, or uv; neither is on PATH"
-    uv run --quiet --no-project --python '>=3.11' -- \
-        python -I "$mda_root/scripts/bootstrap.py" "$mda_root" "$mda_env" "$1" </dev/null >&2
+    mda_python=$(uv run --quiet --no-project --python '>=3.11' -- \
+        python -I -c 'import sys; print(sys.executable)' </dev/null) ||
+        mda_fail "needs Python 3.11 or newer, and uv could not provide one"
+    mda_run_set_up "$mda_python" "$1"
 }
 
 # Leaves the environment's folder in mda_env, set up.

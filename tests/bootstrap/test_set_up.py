@@ -151,12 +151,27 @@ def test_without_a_python_one_line_says_what_is_needed(tree: Tree, script: str |
     assert "Python 3.11" in done.stderr
 
 
+def test_uv_is_asked_for_a_python_where_there_is_none(tree: Tree) -> None:
+    (tree.bin / "python3").unlink()
+    tree.offer("uv", "#!/bin/sh\nexit 2\n")
+
+    done = tree.run()
+
+    assert done.returncode == 1
+    assert "uv could not provide one" in done.stderr
+
+
 def test_test_runs_pytest_from_the_top_level_and_ends_with_its_exit_code(tree: Tree) -> None:
     """`./test` is the third wrapper; its stages are its own concern, tried here with a stub."""
     shutil.copy(ROOT / "test", tree.root / "test")
     bootstrap = tree.root / "scripts" / "bootstrap.py"
     tree.run("python3", bootstrap, tree.root, tree.env, "dev")
-    stub = "import os, sys\nprint('{0}', *sys.argv[1:], os.getcwd())\nsys.exit({1})\n"
+    (tree.root / "cli.env").write_text("PYTEST_ADDOPTS=-x\n")
+    stub = (
+        "import os, sys\n"
+        "print('{0}', *sys.argv[1:], os.environ['PYTEST_ADDOPTS'], os.getcwd())\n"
+        "sys.exit({1})\n"
+    )
     for name, code in {"ruff": 3, "mypy": 0, "importlinter": 0, "pytest": 0}.items():
         (tree.root / "src" / f"{name}.py").write_text(stub.format(name, code))
 
@@ -164,8 +179,8 @@ def test_test_runs_pytest_from_the_top_level_and_ends_with_its_exit_code(tree: T
     part = tree.run(tree.root / "test", "tests/store", "-k", "a b")
 
     *_, before, last = whole.stdout.splitlines()
-    assert last == f"pytest -n auto {tree.root}"
+    assert last == f"pytest -n auto -x {tree.root}"
     assert before.startswith("== FAILED before the tests: ruff check, ruff format")
     assert whole.returncode == 1
-    assert part.stdout == f"pytest -n auto tests/store -k a b {tree.root}\n"
+    assert part.stdout == f"pytest -n auto tests/store -k a b -x {tree.root}\n"
     assert part.returncode == 0
