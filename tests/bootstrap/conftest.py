@@ -35,6 +35,7 @@ sys.exit(int(os.environ.get("EXIT", "0")))
 # in the middle of it as long as there is a file named `hold`.
 UV = """\
 #!/bin/sh
+[ "$1" != run ] || {{ echo "{python}"; exit; }}
 echo $PPID >"{notes}/parent"
 echo "begin $*" >>"{notes}/calls"
 {python} -I -m venv --without-pip "$UV_PROJECT_ENVIRONMENT" || exit

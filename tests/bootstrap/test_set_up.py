@@ -153,6 +153,9 @@ def test_without_a_python_one_line_says_what_is_needed(tree: Tree, script: str |
 
 def test_uv_is_asked_for_a_python_where_there_is_none(tree: Tree) -> None:
     (tree.bin / "python3").unlink()
+    assert tree.report()["args"] == []
+
+    shutil.rmtree(tree.env)
     tree.offer("uv", "#!/bin/sh\nexit 2\n")
 
     done = tree.run()
