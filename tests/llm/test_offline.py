@@ -1,0 +1,298 @@
+from __future__ import annotations
+
+import random
+import threading
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from messagedb_agent.errors import ModelCallError
+from messagedb_agent.events.agent import ToolCall
+from messagedb_agent.llm.base import Completion, Delta, ModelRequest
+from messagedb_agent.llm.offline import OfflineModel
+from messagedb_agent.projections.messages import (
+    AssistantMessage,
+    Message,
+    ToolResult,
+    UserMessage,
+)
+
+
+def declared(name: str, **parameters: str) -> dict[str, Any]:
+    properties = {key: {"type": kind} for key, kind in parameters.items()}
+    return {"name": name, "parameters": {"type": "object", "properties": properties}}
+
+
+TOOLS = (
+    declared("calculate", expression="string"),
+    declared("get_current_time", timezone="string"),
+    declared("echo", message="string"),
+    declared("list_files", path="string"),
+    declared("read_file", path="string"),
+    declared("search_files", pattern="string", path="string"),
+    declared("run_command", argv="array"),
+    declared("write_file", path="string", content="string"),
+)
+
+
+def ask(*messages: Message, tools: tuple[dict[str, Any], ...] = TOOLS) -> Completion:
+    request = ModelRequest(model_name="offline", system_prompt="be", tools=tools, messages=messages)
+    return OfflineModel().complete(request)
+
+
+def calls_for(text: str) -> list[tuple[str, Any]]:
+    return [(call.name, call.arguments) for call in ask(UserMessage(text)).tool_calls]
+
+
+def after(text: str, *results: Any, is_error: bool = False) -> Completion:
+    asked = UserMessage(text)
+    calls = ask(asked).tool_calls
+    return ask(
+        asked,
+        AssistantMessage("", calls),
+        *(
+            ToolResult(call.id, call.name, result, is_error)
+            for call, result in zip(calls, results, strict=True)
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expression"),
+    [
+        ("What is 6 * 7?", "6 * 7"),
+        ("calculate (3+4)*5", "(3+4)*5"),
+        ("what's 12 plus 30", "12 + 30"),
+        ("2^10", "2**10"),
+        ("6 × 7 =", "6 * 7"),  # noqa: RUF001 - people write it so
+        ("What is 15% of 80?", "15 / 100 * 80"),
+        ("Hello there, how much is 1,000 times 3?", "1000 * 3"),
+        ("what is 10 divided by -4", "10 / -4"),
+    ],
+)
+def test_arithmetic_is_left_to_the_tool(text: str, expression: str) -> None:
+    assert calls_for(text) == [("calculate", {"expression": expression})]
+
+
+@pytest.mark.parametrize(
+    ("text", "calls"),
+    [
+        ("what time is it?", [("get_current_time", {})]),
+        ("What time is it in Tokyo?", [("get_current_time", {"timezone": "Asia/Tokyo"})]),
+        ("the time in Europe/Berlin now", [("get_current_time", {"timezone": "Europe/Berlin"})]),
+        ("echo what is 6 * 7?", [("echo", {"message": "what is 6 * 7?"})]),
+        ("say hello and goodbye", [("echo", {"message": "hello and goodbye"})]),
+        ("list the files in src", [("list_files", {"path": "src"})]),
+        ("list files and tell me the time", [("list_files", {}), ("get_current_time", {})]),
+        ("Please show me README.md", [("read_file", {"path": "README.md"})]),
+        ("what is in notes.txt?", [("read_file", {"path": "notes.txt"})]),
+        ("search for a and b in files", [("search_files", {"pattern": "a and b"})]),
+        ("grep TODO in src", [("search_files", {"pattern": "TODO", "path": "src"})]),
+        ("run ls -l 'a b'", [("run_command", {"argv": ["ls", "-l", "a b"]})]),
+        ("run ls 'a", [("run_command", {"argv": ["ls", "'a"]})]),
+        ("write 'a and b' to x.txt", [("write_file", {"path": "x.txt", "content": "a and b"})]),
+        (
+            "list all files in src/ and then read a.md",
+            [("list_files", {"path": "src/"}), ("read_file", {"path": "a.md"})],
+        ),
+    ],
+)
+def test_requests_become_calls(text: str, calls: list[tuple[str, Any]]) -> None:
+    assert calls_for(text) == calls
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "list three reasons",
+        "what is in the box",
+        "I was born on 2026-11-21",
+        "pages 3-4 please",
+        "what's the weather?",
+        "find me a good name",
+    ],
+)
+def test_what_no_rule_understands_is_answered_honestly(text: str) -> None:
+    completion = ask(UserMessage(text))
+
+    assert completion.tool_calls == ()
+    assert "not a language model" in completion.text
+    assert "MODEL_NAME" in completion.text
+
+
+@pytest.mark.parametrize(
+    ("text", "word"), [("hello", "Hello!"), ("help", "several in one message")]
+)
+def test_greetings_and_calls_for_help_are_answered(text: str, word: str) -> None:
+    completion = ask(UserMessage(text))
+
+    assert word in completion.text
+    assert "not a language model" in completion.text
+
+
+def test_a_tool_that_is_not_offered_is_never_called() -> None:
+    completion = ask(UserMessage("What is 6 * 7?"), tools=(declared("echo", message="string"),))
+
+    assert completion.tool_calls == ()
+
+
+def test_arguments_are_named_as_the_tool_declares_them() -> None:
+    tools = (declared("run_command", command="string"), declared("calculate", formula="string"))
+
+    completion = ask(UserMessage("run ls 'a b' and calculate 1+1"), tools=tools)
+
+    assert [call.arguments for call in completion.tool_calls] == [
+        {"command": "ls 'a b'"},
+        {"formula": "1+1"},
+    ]
+
+
+def test_the_answer_comes_from_the_result_and_says_who_speaks() -> None:
+    completion = after("What is 6 * 7?", 42)
+
+    assert completion.text.startswith("6 * 7 = 42\n")
+    assert "not a language model" in completion.text
+    assert completion.tool_calls == ()
+    assert completion.stop_reason == "end_turn"
+
+
+def test_all_results_of_the_turn_are_told_in_call_order() -> None:
+    text = after("list files and what is 1+1", {"entries": ["a.py", "b.py"]}, 2).text
+
+    assert text.startswith("list_files:\na.py\nb.py\n\n1+1 = 2\n")
+
+
+def test_a_failed_call_is_reported() -> None:
+    assert "calculate failed: too big" in after("9**9**9", "too big", is_error=True).text
+
+
+def test_a_message_that_came_late_is_answered_together_with_the_results() -> None:
+    asked, late = UserMessage("What is 6 * 7?"), UserMessage("echo hi")
+    calls = ask(asked).tool_calls
+
+    completion = ask(
+        asked, AssistantMessage("", calls), ToolResult(calls[0].id, "calculate", 42), late
+    )
+
+    assert completion.text == "6 * 7 = 42"
+    assert [call.name for call in completion.tool_calls] == ["echo"]
+    assert completion.tool_calls[0].id != calls[0].id
+
+
+def test_ids_are_unique_in_the_thread_and_stable() -> None:
+    asked = UserMessage("echo a. echo a")
+    first = ask(asked).tool_calls
+    again = ask(asked, AssistantMessage("", first), asked).tool_calls
+
+    assert len({call.id for call in first + again}) == 4
+    assert ask(asked).tool_calls == first
+
+
+def test_what_was_streamed_is_the_answer() -> None:
+    deltas: list[Delta] = []
+    request = ModelRequest(
+        model_name="offline", system_prompt="", tools=(), messages=[UserMessage("hello")]
+    )
+
+    completion = OfflineModel().complete(request, on_delta=deltas.append)
+
+    assert len(deltas) > 3
+    assert "".join(delta.text for delta in deltas) == completion.text
+    assert completion.usage.output_tokens == -(-len(completion.text) // 4)
+
+
+def test_a_cancelled_call_says_nothing() -> None:
+    cancelled = threading.Event()
+    cancelled.set()
+    request = ModelRequest(model_name="offline", system_prompt="", tools=(), messages=())
+
+    with pytest.raises(ModelCallError) as failure:
+        OfflineModel().complete(request, cancelled=cancelled)
+
+    assert failure.value.error_type == "interrupted"
+
+
+NASTY = [
+    "\x00",
+    "\ud800 echo \udfff",
+    "a " * 2000,
+    " " * 4000,
+    "\n" * 4000,
+    "(" * 4000,
+    "'" * 4000,
+    "'a " * 1300,
+    ", " * 2000,
+    "search" + " in" * 1300,
+    "write" + " to" * 1300,
+    "list " * 800,
+    "please " * 570,
+    "what is " + "1+" * 1900,
+    "what time in " * 300,
+    "1,111" * 800,
+    "x" * 10_000_000,
+]
+
+
+@pytest.mark.parametrize("text", NASTY, ids=range(len(NASTY)))
+def test_no_message_takes_long(text: str) -> None:
+    began = time.process_time()
+    completion = ask(UserMessage(text))
+
+    assert time.process_time() - began < 1.0
+    assert completion.text or completion.tool_calls
+
+
+WORDS = st.sampled_from(
+    [
+        "what is",
+        "6",
+        "*",
+        "7",
+        "(",
+        "echo",
+        "'",
+        '"',
+        "and",
+        "run",
+        "list files",
+        "to",
+        "in",
+        ".",
+        "?",
+    ]
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(WORDS, max_size=30).map(" ".join) | st.text(st.characters(codec=None)))
+def test_any_message_gets_an_answer_and_no_second_round(text: str) -> None:
+    asked = UserMessage(text)
+    first = ask(asked)
+    results = [
+        ToolResult(call.id, call.name, random.Random(0).choice([None, 1, "", [], {"a": [1]}]))
+        for call in first.tool_calls
+    ]
+    last = ask(asked, AssistantMessage("", first.tool_calls), *results) if results else first
+
+    assert last.tool_calls == ()
+    assert "not a language model" in last.text
+
+
+@pytest.mark.parametrize(
+    "messages", [(), (AssistantMessage("a"),), (ToolResult("gone", "echo", None),)]
+)
+def test_odd_histories_are_answered(messages: tuple[Message, ...]) -> None:
+    assert "not a language model" in ask(*messages).text
+
+
+def test_a_call_with_raw_text_arguments_is_reported_like_any_other() -> None:
+    call = ToolCall("x", "echo", "{broken")
+
+    assert (
+        "echo failed: bad"
+        in ask(AssistantMessage("", (call,)), ToolResult("x", "echo", "bad", is_error=True)).text
+    )
