@@ -64,10 +64,14 @@ def _resolve(registry: ToolRegistry, name: str, arguments: Any) -> tuple[Tool, J
     if not isinstance(arguments, Mapping):
         quoted = cut(repr(arguments), _MAX_QUOTED)
         kind = "text that is no JSON object" if isinstance(arguments, str) else "no JSON object"
-        raise ToolError(f"the arguments of {tool.name} have to be a JSON object, got {kind}: {quoted}")
+        raise ToolError(
+            f"the arguments of {tool.name} have to be a JSON object, got {kind}: {quoted}"
+        )
     return tool, arguments
 
 
 def _told(error: BaseException) -> str:
     text = text_of(error)
-    return cut(f"{type(error).__name__}: {text}" if text else type(error).__name__, MAX_ERROR_CHARACTERS)
+    return cut(
+        f"{type(error).__name__}: {text}" if text else type(error).__name__, MAX_ERROR_CHARACTERS
+    )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import msgspec
@@ -69,7 +70,7 @@ def _children(value: Any) -> dict[Any, Any] | list[Any] | None:
     """What a container holds, or None for anything else."""
     if isinstance(value, Mapping):
         return dict(value)
-    if isinstance(value, Set):
+    if isinstance(value, AbstractSet):
         return sorted(value, key=lambda item: (type(item).__name__, text_of(item)))
     if isinstance(value, str | bytes | bytearray | memoryview | type):
         return None

@@ -1,4 +1,4 @@
-"""From a function's type hints and docstring: what the model is told, and how its arguments are checked."""
+"""From type hints and a docstring: what the model is told, how its arguments are checked."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def _property(
 ) -> dict[str, Any]:
     try:
         (schema,), components = msgspec.json.schema_components([hint], ref_template=_REF + "{name}")
-        found = _inline(schema, components, ())
+        found: dict[str, Any] = _inline(schema, components, ())
     except TypeError as error:
         raise TypeError(
             f"tool {name}: parameter {parameter.name!r} of type {hint!r}: {_first_line(error)}"
