@@ -64,8 +64,11 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
     """
     A function that the model may call, and the terms on which it may.
 
-    `parameters` is the JSON Schema of the arguments. `call` takes the validated arguments
-    and the context, and raises `ToolError` with a text for the model.
+    `parameters` is the JSON Schema of the arguments. `call` takes an object of arguments and
+    the context, and raises `ToolError` with a text for the model; tools made by `@tool`
+    validate the arguments first. `check` does only that, so that nobody is asked to approve
+    a call that can't run. `timeout` is in seconds. `function` is the plain function behind
+    a tool made by `@tool`.
     """
 
     name: str
@@ -77,6 +80,18 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
     timeout: float = DEFAULT_TIMEOUT_SECONDS
     transactional: bool = False
     probe: Callable[[JSONObject, ToolContext], Any] | None = None
+    check: Callable[[JSONObject], object] | None = None
+    function: Callable[..., Any] | None = None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """
+        Call the function behind the tool as plain Python: nothing is validated or converted.
+
+        Raises `TypeError` for a tool that was not made from a function.
+        """
+        if self.function is None:
+            raise TypeError(f"tool {self.name} was not made from a function")
+        return self.function(*args, **kwargs)
 
     @property
     def declaration(self) -> JSONObject:
