@@ -12,6 +12,7 @@ import pytest
 from messagedb_agent.store import schema
 from tests.postgres import NewDatabase, server
 from tests.store.schema import genuine
+from tests.store.schema.probing import rolled_back
 
 __all__ = ["server"]
 
