@@ -9,28 +9,33 @@ from itertools import islice
 
 STREAMS = (
     "account-1", "account-2", "account-3+a", "account-3+b", "account-1-2", "account", "account-",
-    "account-+x", "account:command-1", "agent:v0-6b7f2c0e-3d0e-4e0c-9f39-0d7a3d3c5a11", "-1", "-", "",
-    "+", "a+b-c+d", "Account-1", "o'brien-1", 'qu"ote-1', "back\\slash-1", "50%s-%", "tab\there-1",
-    "new\nline-1", "ünï-ключ", "日本-🙂", "x" * 300 + "-1", " account-1", "account -1",
+    "account-+x", "account:command-1", "agent:v0-6b7f2c0e-3d0e-4e0c-9f39-0d7a3d3c5a11", "-1", "-",
+    "", "+", "a+b-c+d", "Account-1", "o'brien-1", 'qu"ote-1', "back\\slash-1", "50%s-%",
+    "tab\there-1", "new\nline-1", "ünï-ключ", "日本-🙂", "x" * 300 + "-1", " account-1", "account -1",
 )  # fmt: skip
 CATEGORIES = ("account", "agent:v0", "account:command", "a+b", "", "50%s", "ünï", "日本", "nobody")
 TYPES = ("Opened", "Closed", "opened", "", "Ünï 'quoted' %s")
 DOCUMENTS = (
-    "{}", '{"amount": 1}', '{"amount": 1e2, "b": [null, true]}', '{"text": "ü🙂\\n%s \\"q\\""}', "[1, 2]",
-    "null", '"text"', "12345678901234567890.5",
+    "{}", '{"amount": 1}', '{"amount": 1e2, "b": [null, true]}', '{"text": "ü🙂\\n%s \\"q\\""}',
+    "[1, 2]", "null", '"text"', "12345678901234567890.5",
 )  # fmt: skip
 METADATA = (
     '{"correlationStreamName": "other-1"}', '{"correlationStreamName": "other-2+x"}',
     '{"correlationStreamName": "other"}', '{"correlationStreamName": null}',
-    '{"correlationStreamName": 12}', '{"correlationStreamName": ""}', "{}", '["correlationStreamName"]',
+    '{"correlationStreamName": 12}', '{"correlationStreamName": ""}', "{}",
+    '["correlationStreamName"]',
 )  # fmt: skip
 CORRELATIONS = ("other", "12", "", "nobody", "other-1", "-")
 CONDITIONS = (
-    "true", "false", "position > 1", "messages.position % 2 = 0", "type = 'Opened'", "global_position < 9",
-    "data->>'amount' = '1'", "type LIKE 'O%'", "stream_name = $1", "position >= $2 + 1", "$3 > 0",
-    "$4 IS NULL", "$6 = 2", "false) OR (true", "true) -- ", "", "no_such_column = 1", "1", "1 / 0 = 1",
-    "position = (SELECT max(m.position) FROM message_store.messages AS m)",
+    "true", "false", "position > 1", "messages.position % 2 = 0", "type = 'Opened'",
+    "global_position < 9", "data->>'amount' = '1'", "type LIKE 'O%'", "stream_name = $1",
+    "position >= $2 + 1", "$3 > 0", "$4 IS NULL", "$6 = 2", "false) OR (true", "true) -- ", "", "no_such_column = 1", "1",
+    "1 / 0 = 1", "position = (SELECT max(m.position) FROM message_store.messages AS m)",
     "message_store.category(stream_name) = 'account'", "format('%s', 1) = '1'", "(",
+)  # fmt: skip
+VIEWS = (
+    "category_type_summary", "stream_summary", "stream_type_summary", "type_category_summary",
+    "type_stream_summary", "type_summary",
 )  # fmt: skip
 WRONG_IDS = ("", "not-an-id", "12345678", "00000000-0000-0000-0000-00000000000g")
 BATCH_SIZES = ("-1", "0", "1", "2", "3", "1000", "-2", "9223372036854775807", "NULL")
@@ -64,7 +69,7 @@ class Calls:
             (6, self.read_last),
             (8, self.name_function),
             (6, self.setting),
-            (2, self.raw_insert),
+            (3, self.table),
         )
         weights, choices = zip(*makers, strict=True)
         while True:
@@ -160,7 +165,14 @@ class Calls:
         return self.invoke("get_last_stream_message", arguments)
 
     def name_function(self) -> str:
-        functions = ("stream_version", "category", "id", "cardinal_id", "is_category", "acquire_lock")
+        functions = (
+            "stream_version",
+            "category",
+            "id",
+            "cardinal_id",
+            "is_category",
+            "acquire_lock",
+        )
         function = self.random.choice((*functions, "hash_64", "message_store_version"))
         if function == "message_store_version":
             return call(function, [], named=False)
@@ -171,12 +183,13 @@ class Calls:
         value = self.random.choice(("on", "on", "off", "", "yes"))
         return f"SELECT set_config('message_store.sql_condition', '{value}', false)"
 
-    def raw_insert(self) -> str:
+    def table(self) -> str:
+        view = self.random.choice(VIEWS)
         return self.random.choice(
             (
                 "SELECT currval('message_store.messages_global_position_seq')",
                 "SELECT * FROM message_store.messages ORDER BY global_position DESC LIMIT 3",
-                "SELECT count(*), max(global_position), max(position) FROM message_store.messages",
+                f"SELECT * FROM message_store.{view}",
             )
         )
 

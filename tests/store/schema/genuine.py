@@ -1,7 +1,7 @@
 """
 The genuine Message DB, fetched as the development tool that `package.json` names.
 
-It is kept in a cache folder outside of the repository and fetched once, with npm where there is one.
+It is kept in a cache folder outside of the repository and fetched once, with npm if there is one.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ PACKAGE = "node_modules/@eventide/message-db"
 
 ORDER = ("schema", "roles", "tables", "types", "functions", "indexes", "views", "privileges")
 """The folders of the package as its installer goes through them, but for the pgcrypto extension."""
+
 
 class NotAvailableError(Exception):
     """The package is not in the cache and can not be fetched."""

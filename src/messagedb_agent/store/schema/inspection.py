@@ -13,8 +13,10 @@ FUNCTIONS = (
     "acquire_lock(character varying)",
     "cardinal_id(character varying)",
     "category(character varying)",
-    "get_category_messages(character varying, bigint, bigint, character varying, bigint, bigint,"
-    " character varying)",
+    (
+        "get_category_messages("
+        "character varying, bigint, bigint, character varying, bigint, bigint, character varying)"
+    ),
     "get_last_stream_message(character varying, character varying)",
     "get_stream_messages(character varying, bigint, bigint, character varying)",
     "hash_64(character varying)",
@@ -78,7 +80,7 @@ def look(connection: psycopg.Connection[Any]) -> Findings:
 
 
 def missing_functions(connection: psycopg.Connection[Any]) -> tuple[str, ...]:
-    """The signatures of the Message DB functions that the database lacks; empty when all is well."""
+    """The signatures of the Message DB functions that the database lacks; empty if none."""
     return look(connection).missing
 
 

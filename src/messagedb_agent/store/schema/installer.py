@@ -152,8 +152,9 @@ def _create_role(connection: psycopg.Connection[Any]) -> str | None:
 
 
 def _role_exists(connection: psycopg.Connection[Any]) -> bool:
-    found = connection.execute("SELECT FROM pg_roles WHERE rolname = 'message_store'")
-    return found.fetchone() is not None
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        found = cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = 'message_store'")
+        return found.fetchone() is not None
 
 
 def _build_thread_index(cursor: psycopg.Cursor[tuple[Any, ...]]) -> bool:
