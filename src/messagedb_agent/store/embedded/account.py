@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from typing import Any
 
 from messagedb_agent.errors import EmbeddedServerError
 
@@ -21,13 +20,6 @@ class Account:
         self.uid = uid
         self.gid = gid
         self.is_other = is_other
-
-    @property
-    def process_options(self) -> dict[str, Any]:
-        """Arguments for `subprocess` that make a program run as this user."""
-        if not self.is_other:
-            return {}
-        return {"user": self.uid, "group": self.gid, "extra_groups": []}
 
     def can_enter(self, folder: Path) -> bool:
         """Whether the permissions of a folder and of all above let this user pass."""

@@ -68,7 +68,7 @@ def version_of(folder: Path) -> str:
     import subprocess  # noqa: PLC0415  slow to import, and a warm start does not need it
 
     try:
-        answer = subprocess.run(
+        answer = subprocess.run(  # noqa: S603  a program we chose, no shell
             [folder / "postgres", "--version"], capture_output=True, text=True, check=True
         )
         return answer.stdout.split()[2]
@@ -116,6 +116,8 @@ def _from_pg_config(environ: Mapping[str, str]) -> Iterator[Path]:
 
     program = shutil.which("pg_config", path=environ.get("PATH", ""))
     if program:
-        answer = subprocess.run([program, "--bindir"], capture_output=True, text=True, check=False)
+        answer = subprocess.run(  # noqa: S603  a program we chose, no shell
+            [program, "--bindir"], capture_output=True, text=True, check=False
+        )
         if answer.returncode == 0:
             yield Path(answer.stdout.strip())

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from messagedb_agent.errors import EmbeddedServerError
 from messagedb_agent.store.embedded.account import Account
@@ -58,8 +59,11 @@ def create_cluster(binaries: Path, place: Place, *, durable: bool) -> None:
 
 
 def _run(account: Account, *command: str | Path, typed: str = "") -> None:
+    become: dict[str, Any] = {}
+    if account.is_other:
+        become = {"user": account.uid, "group": account.gid, "extra_groups": []}
     try:
-        ended = subprocess.run(
+        ended = subprocess.run(  # noqa: S603  programs we chose, no shell
             command,
             input=typed.encode(),
             stdout=subprocess.PIPE,
@@ -68,7 +72,7 @@ def _run(account: Account, *command: str | Path, typed: str = "") -> None:
             env=clean_environment(),
             timeout=PATIENCE,
             check=False,
-            **account.process_options,
+            **become,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise EmbeddedServerError(f"can not create the database: {error}") from error

@@ -27,7 +27,11 @@ SETTINGS = {
     "min_wal_size": "32MB",
     "autovacuum_max_workers": "1",
     "jit": "off",
-    "log_min_messages": "warning",
+    # Errors belong to whoever caused them. Here they would be many (each lost race for a
+    # version is one), and would put messages of users into a log.
+    "log_min_messages": "log",
+    "log_min_error_statement": "panic",
+    "log_checkpoints": "off",
     "log_timezone": "UTC",
     "timezone": "UTC",
     "lc_messages": "C",
@@ -84,7 +88,7 @@ def _spawn(place: Place, idle_seconds: float, task: list[str]) -> None:
         options = [str(value) for value in (idle_seconds, uid, gid, guard, lease)]
         script = Path(supervisor.__file__)
         # The program forks and returns at once, so that the caller never has a child to reap.
-        subprocess.run(
+        subprocess.run(  # noqa: S603  our own program, no shell
             [sys.executable, "-I", "-S", script, *options, *task],
             stdin=subprocess.DEVNULL,
             stdout=log,

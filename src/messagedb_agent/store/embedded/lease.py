@@ -42,7 +42,7 @@ class Lease:
         if fd >= 0:
             os.close(fd)
 
-    def __enter__(self) -> Lease:
+    def __enter__(self) -> Lease:  # noqa: PYI034  Self is in typing, slow to import
         return self
 
     def __exit__(

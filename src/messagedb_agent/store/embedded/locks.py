@@ -58,7 +58,7 @@ def count_holders(path: Path) -> int | None:
     except OSError:
         return None
     inode = str(path.stat().st_ino)
-    # "1: FLOCK  ADVISORY  READ 4711 fe:00:131079 0 EOF"
+    # A line is: number, FLOCK, ADVISORY, READ, process, major:minor:inode, start, end.
     return sum(
         fields[1:4:2] == ["FLOCK", "READ"] and fields[5].rsplit(":", 1)[-1] == inode
         for fields in map(str.split, locks)

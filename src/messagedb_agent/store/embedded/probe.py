@@ -84,7 +84,7 @@ def _is_postmaster(pid: int, data: Path) -> bool:
 def _is_postmaster_by_ps(pid: int, data: Path) -> bool:
     import subprocess  # noqa: PLC0415  slow to import, and a warm start does not need it
 
-    answer = subprocess.run(
+    answer = subprocess.run(  # noqa: S603  a number, no shell
         ["ps", "-ww", "-o", "state=,command=", "-p", str(pid)],  # noqa: S607  macOS has it on PATH
         capture_output=True,
         check=False,

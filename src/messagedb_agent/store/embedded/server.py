@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -79,13 +78,15 @@ class EmbeddedServer:
         place = locate(self._home)
         if not place.start_lock.exists():
             return False
+        from signal import SIGINT  # noqa: PLC0415  seldom needed
+
         from messagedb_agent.store.embedded.starter import await_end  # noqa: PLC0415  slow
 
         with holding(place.start_lock):
             pid = live_postmaster(place)
             if not pid:
                 return False
-            os.kill(pid, signal.SIGINT)
+            os.kill(pid, SIGINT)
             if not await_end(place, timeout):
                 raise EmbeddedServerError(
                     f"the database (process {pid}) did not stop within {timeout:.0f} seconds; "

@@ -23,6 +23,7 @@ LOOK_EVERY = 0.005
 # What a server says that meets the remains of the one before: they go away by themselves.
 PASSING = ("shared memory block", "lock file")
 PASSING_SECONDS = 10.0
+TRIES = 3
 
 
 class Starter:
@@ -41,7 +42,7 @@ class Starter:
     def bring_up(self) -> str:
         """Look, do the one thing that is missing, and look again. Says how it was done."""
         how = "warm"
-        has_tried = False
+        tries = 0
         while True:
             if is_held(self._place.guard_lock):
                 # Another one may have started it and died; its supervisor carries on.
@@ -50,10 +51,10 @@ class Starter:
             elif pid := live_postmaster(self._place):
                 adopt_server(pid, self._place, self._idle_seconds)
             else:
-                if has_tried:
-                    self._give_up_unless_passing()
+                if tries:
+                    self._give_up_unless_passing(tries)
                 how = self._start()
-                has_tried = True
+                tries += 1
             self._wait()
 
     def _start(self) -> str:
@@ -75,12 +76,16 @@ class Starter:
         start_server(command, place, self._idle_seconds)
         return "start" if major else "cold"
 
-    def _give_up_unless_passing(self) -> None:
+    def _give_up_unless_passing(self, tries: int) -> None:
         with self._place.log.open("rb") as log:
             log.seek(self._log_start)
             output = log.read().decode(errors="replace")
-        seconds = time.monotonic() - self._began
-        if seconds > PASSING_SECONDS or not any(word in output for word in PASSING):
+        if any(word in output for word in PASSING):
+            is_passing = time.monotonic() - self._began < PASSING_SECONDS
+        else:
+            # Killed, perhaps, in the middle of its start: that does not happen each time.
+            is_passing = "FATAL:" not in output and tries < TRIES
+        if not is_passing:
             raise EmbeddedServerError(
                 f"the database did not start: {reason(output)}; see {self._place.log}"
             )

@@ -55,9 +55,7 @@ class Server:
     def __init__(self, pid: int, *, is_child: bool) -> None:
         self.pid = pid
         self._is_child = is_child
-        # A process descriptor can not come to mean another process; macOS has none.
-        has_descriptors = not is_child and hasattr(os, "pidfd_open")
-        self.descriptor: int | None = os.pidfd_open(pid) if has_descriptors else None
+        self.descriptor = None if is_child else _open_process(pid)
 
     def has_ended(self) -> bool:
         if self._is_child:
@@ -91,6 +89,14 @@ class Server:
                 alarm.wait(0.1, self.descriptor)
 
 
+def _open_process(pid: int) -> int | None:
+    # A descriptor can not come to mean another process. macOS and old kernels have none.
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        return None
+
+
 def _is_session(pid: str) -> bool:
     try:
         return b" [local] " in Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -109,7 +115,7 @@ def start(command: list[str]) -> Server:
     try:
         os.execv(command[0], command)  # noqa: S606  no shell wanted
     except OSError as error:
-        os.write(2, f"FATAL:  can not run {command[0]}: {error.strerror}\n".encode())
+        os.write(2, os.fsencode(f"FATAL:  can not run {command[0]}: {error.strerror}\n"))
         os._exit(127)
 
 
@@ -174,8 +180,8 @@ def main(arguments: list[str]) -> NoReturn:
     if os.fork():
         os._exit(0)
     # Ours alone: a server that inherited them would look like a client and a guardian.
-    os.set_inheritable(lock, False)
-    os.set_inheritable(lease, False)
+    os.set_inheritable(lock, False)  # noqa: FBT003  takes no keyword
+    os.set_inheritable(lease, False)  # noqa: FBT003  likewise
     alarm = Alarm()
     server = start(rest) if task == "run" else Server(int(rest[0]), is_child=False)
     guard(server, lease, idle, alarm)

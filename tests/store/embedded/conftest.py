@@ -1,0 +1,57 @@
+"""Homes for private servers, and nothing left of them afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from messagedb_agent.errors import EmbeddedServerError
+from messagedb_agent.store.embedded.place import locate
+
+from .helpers import is_gone, kill, postmaster, quick
+
+NewHome = Callable[[Path], Path]
+
+
+@pytest.fixture
+def cleaned() -> Iterator[NewHome]:
+    """Registers a home, so that its server and everything outside of it are removed."""
+    homes: list[Path] = []
+
+    def register(home: Path) -> Path:
+        homes.append(home)
+        return home
+
+    yield register
+    for home in homes:
+        place = locate(home.resolve())
+        try:
+            quick(home).stop()
+        except EmbeddedServerError:
+            if not is_gone(pid := postmaster(home)):
+                kill(pid)
+        shutil.rmtree(place.socket_folder, ignore_errors=True)
+        shutil.rmtree(place.root, ignore_errors=True)
+        if place.root != home.resolve():
+            with contextlib.suppress(OSError):
+                place.root.parent.rmdir()
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder with a short name that every user may pass through, unlike `tmp_path`."""
+    folder = Path(tempfile.mkdtemp(prefix="mdba-", dir="/tmp"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def home(open_folder: Path, cleaned: NewHome) -> Path:
+    """A home for a server that does not exist yet."""
+    return cleaned(open_folder / "home")
