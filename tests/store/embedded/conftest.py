@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from messagedb_agent.errors import EmbeddedServerError
-from messagedb_agent.store.embedded.place import locate
+from messagedb_agent.store.embedded.place import locate, prepare
 
 from .helpers import is_gone, kill, postmaster, quick
 
@@ -55,3 +56,23 @@ def open_folder() -> Iterator[Path]:
 def home(open_folder: Path, cleaned: NewHome) -> Path:
     """A home for a server that does not exist yet."""
     return cleaned(open_folder / "home")
+
+
+@pytest.fixture(scope="session")
+def database() -> Iterator[Path]:
+    """A data directory to copy, which is faster than to create one for each test."""
+    folder = Path(tempfile.mkdtemp(prefix="mdba-", dir="/tmp"))
+    folder.chmod(0o711)
+    server = quick(folder / "home")
+    server.start()
+    server.stop()
+    yield server.status().data_directory
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def used_home(home: Path, database: Path) -> Path:
+    """A home whose database exists and whose server is stopped."""
+    # Unlike Python's copies, this keeps the owner.
+    subprocess.run(["cp", "-a", database, prepare(home).data], check=True)
+    return home

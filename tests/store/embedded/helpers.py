@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from messagedb_agent.store.embedded import EmbeddedServer
+from messagedb_agent.store.embedded import EmbeddedServer, find_binaries
 from messagedb_agent.store.embedded.place import locate
 from messagedb_agent.store.embedded.probe import read_pid_file
 
@@ -18,7 +18,7 @@ SOURCE = Path(__file__).parents[3] / "src"
 CLIENT = """
 import sys
 from pathlib import Path
-from messagedb_agent.store.embedded import EmbeddedServer
+from messagedb_agent.store.embedded import EmbeddedServer, find_binaries
 lease = EmbeddedServer(Path(sys.argv[1]), idle_seconds=float(sys.argv[2]), durable=False).acquire()
 print(lease.how, flush=True)
 sys.stdin.read()
@@ -86,6 +86,20 @@ def is_gone(pid: int) -> bool:
 
 def quick(home: Path, idle_seconds: float = 120.0) -> EmbeddedServer:
     return EmbeddedServer(home, idle_seconds=idle_seconds, durable=False)
+
+
+def run(conninfo: dict[str, str], statement: str) -> None:
+    """Execute and commit."""
+    import psycopg
+
+    with psycopg.connect(psycopg.conninfo.make_conninfo(**conninfo)) as connection:
+        connection.execute(statement.encode())
+
+
+def psql(url: str, query: str) -> str:
+    """What psql prints for a query."""
+    program = str(find_binaries(os.environ) / "psql")
+    return subprocess.check_output([program, url, "-Atc", query], text=True)
 
 
 def ask(conninfo: dict[str, str], query: str) -> str:
