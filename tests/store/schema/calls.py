@@ -11,7 +11,8 @@ STREAMS = (
     "account-1", "account-2", "account-3+a", "account-3+b", "account-1-2", "account", "account-",
     "account-+x", "account:command-1", "agent:v0-6b7f2c0e-3d0e-4e0c-9f39-0d7a3d3c5a11", "-1", "-",
     "", "+", "a+b-c+d", "Account-1", "o'brien-1", 'qu"ote-1', "back\\slash-1", "50%s-%",
-    "tab\there-1", "new\nline-1", "ünï-ключ", "日本-🙂", "x" * 300 + "-1", " account-1", "account -1",
+    "tab\there-1", "new\nline-1", "ünï-ключ", "日本-🙂", "x" * 300 + "-1", " account-1",
+    "account -1",
 )  # fmt: skip
 CATEGORIES = ("account", "agent:v0", "account:command", "a+b", "", "50%s", "ünï", "日本", "nobody")
 TYPES = ("Opened", "Closed", "opened", "", "Ünï 'quoted' %s")
@@ -29,8 +30,9 @@ CORRELATIONS = ("other", "12", "", "nobody", "other-1", "-")
 CONDITIONS = (
     "true", "false", "position > 1", "messages.position % 2 = 0", "type = 'Opened'",
     "global_position < 9", "data->>'amount' = '1'", "type LIKE 'O%'", "stream_name = $1",
-    "position >= $2 + 1", "$3 > 0", "$4 IS NULL", "$6 = 2", "false) OR (true", "true) -- ", "", "no_such_column = 1", "1",
-    "1 / 0 = 1", "position = (SELECT max(m.position) FROM message_store.messages AS m)",
+    "position >= $2 + 1", "$3 > 0", "$4 IS NULL", "$6 = 2", "false) OR (true", "true) -- ", "",
+    "no_such_column = 1", "1", "1 / 0 = 1",
+    "position = (SELECT max(m.position) FROM message_store.messages AS m)",
     "message_store.category(stream_name) = 'account'", "format('%s', 1) = '1'", "(",
 )  # fmt: skip
 VIEWS = (

@@ -7,8 +7,10 @@ It is kept in a cache folder outside of the repository and fetched once, with np
 from __future__ import annotations
 
 import base64
+import contextlib
 import fcntl
 import hashlib
+import http.client
 import io
 import json
 import os
@@ -85,9 +87,9 @@ def _fetch(package: dict[str, Any], scratch: Path) -> Path:
     if npm is not None:
         for name in ("package.json", "package-lock.json"):
             shutil.copy(HERE / name, scratch)
-        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=scratch, capture_output=True, check=False, timeout=60)
-        if done.returncode == 0:
+        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=0"]
+        with contextlib.suppress(subprocess.SubprocessError):
+            subprocess.run(command, cwd=scratch, capture_output=True, check=True, timeout=60)
             return scratch / PACKAGE
     return download(package, scratch)
 
@@ -97,7 +99,7 @@ def download(package: dict[str, Any], scratch: Path) -> Path:
     try:
         with urllib.request.urlopen(package["resolved"], timeout=30) as response:
             archive: bytes = response.read()
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         raise NotAvailableError(f"the npm package @eventide/message-db: {error}") from error
     unpack(archive, package["integrity"], scratch)
     return scratch / "package"

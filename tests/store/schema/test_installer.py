@@ -114,6 +114,15 @@ def test_it_takes_part_in_the_callers_transaction(connection: Connection) -> Non
     assert schema.installed_version(connection) is None
 
 
+def test_it_commits_when_there_is_no_transaction_to_take_part_in(dsn: str) -> None:
+    connection = psycopg.connect(dsn)
+    schema.install(connection)
+    connection.close()
+
+    with psycopg.connect(dsn) as another:
+        assert schema.missing_functions(another) == ()
+
+
 def test_the_row_factory_of_the_connection_does_not_matter(dsn: str) -> None:
     with psycopg.connect(dsn, row_factory=dict_row) as connection:
         assert schema.install(connection).changed

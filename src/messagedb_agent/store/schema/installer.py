@@ -54,14 +54,13 @@ def install(connection: psycopg.Connection[Any]) -> Installation:
     already, as a part of that one. Safe to call again, and from several processes at once.
     Never overwrites what it did not create and never goes back to an older revision.
     """
-    found = look(connection)
-    if settled := _settled(connection, found):
-        return settled
     try:
         with connection.transaction():
+            if settled := _settled(connection, look(connection)):
+                return settled
             connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", _LOCK)
-            found = look(connection)  # another installer may have been first
-            return _settled(connection, found) or _apply(connection)
+            # Another installer may have been first.
+            return _settled(connection, look(connection)) or _apply(connection)
     except errors.InsufficientPrivilege as error:
         raise StoreUnavailableError(
             f"user {connection.info.user} may not install the Message DB functions in database "
