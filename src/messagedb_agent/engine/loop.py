@@ -68,11 +68,9 @@ class Loop(msgspec.Struct, frozen=True):
     def _take(self, step: Step) -> None:
         """Record what a step yields, and let it go on only while that worked."""
         try:
-            yielded = next(step)
-            while True:
-                if not self._write(yielded):
-                    return
-                yielded = step.send(self.recorder.state)
+            yielded = self.around.advance(step, None)
+            while self._write(yielded):
+                yielded = self.around.advance(step, self.recorder.state)
         except StopIteration:
             return
         finally:

@@ -15,6 +15,7 @@ from messagedb_agent.engine.fencing import takes_messages
 from messagedb_agent.engine.loop import Loop
 from messagedb_agent.engine.recipe import ContextDigest
 from messagedb_agent.engine.recorder import Observer, Recorder
+from messagedb_agent.engine.steps.base import Step, Yielded
 from messagedb_agent.engine.steps.tool import failures
 from messagedb_agent.errors import RunStoppedError, ThreadBusyError, ThreadEndedError
 from messagedb_agent.events.agent import LLMCallFailed
@@ -68,7 +69,6 @@ class AgentThread:
     def __init__(
         self,
         store: EventStore,
-        agent: Agent,
         stream_name: str,
         *,
         observers: Sequence[Observer] = (),
@@ -79,10 +79,11 @@ class AgentThread:
         self.cancelled = threading.Event()
         self.on_delta = on_delta
         self._recorder = Recorder(store, stream_name, observers)
-        self._loop = Loop(agent, store, self._recorder, self, ContextDigest())
+        self._digest = ContextDigest()
         self._store = store
         self._lock: ThreadLock | None = None
         self._exits = ExitStack()
+        self._acting = False
 
     def __enter__(self) -> AgentThread:
         self._lock = self._store.lock(self.stream_name)
@@ -99,6 +100,24 @@ class AgentThread:
     def state(self) -> ThreadState:
         """The thread as this process knows it."""
         return self._recorder.state
+
+    def advance(self, step: Step, state: ThreadState | None) -> Yielded:
+        """Let a step act; see `interrupt`."""
+        self._acting = True
+        try:
+            return step.send(state)
+        finally:
+            self._acting = False
+
+    def interrupt(self) -> bool:
+        """
+        Ask the run to stop; True when it is inside a step, which a KeyboardInterrupt may break.
+
+        Outside of steps the engine is writing down what happened. It is not to be broken
+        there, and stops by itself before the next claim.
+        """
+        self.cancelled.set()
+        return self._acting
 
     def keep_going(self) -> None:
         """Raise unless this run may still make claims."""
@@ -134,10 +153,15 @@ class AgentThread:
         """Write down what was added, without doing anything else."""
         self._recorder.flush()
 
-    def run(self) -> RunResult:
+    def catch_up(self) -> None:
+        """Take in what others appended."""
+        self._recorder.catch_up()
+
+    def run(self, agent: Agent) -> RunResult:
         """Drive the thread until it needs nothing more, or somebody."""
+        loop = Loop(agent, self._store, self._recorder, self, self._digest)
         try:
-            stop = self._loop.run().reason
+            stop = loop.run().reason
         except (KeyboardInterrupt, RunStoppedError):
             self._record_interruption()
             stop = "interrupted"

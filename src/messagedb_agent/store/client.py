@@ -11,9 +11,14 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
-from messagedb_agent.errors import OptimisticConcurrencyError, StoreUnavailableError
+from messagedb_agent.errors import (
+    ConfigurationError,
+    OptimisticConcurrencyError,
+    StoreUnavailableError,
+)
 from messagedb_agent.events.base import RecordedEvent
 from messagedb_agent.events.codec import decode
 from messagedb_agent.store import operations
@@ -26,6 +31,7 @@ from messagedb_agent.store.faults import (
     translate,
 )
 from messagedb_agent.store.locks import ThreadLocks
+from messagedb_agent.store.quick import unreachable
 
 T = TypeVar("T")
 
@@ -41,6 +47,7 @@ _LONGEST_PAUSE = 1.0
 def connection_settings(given: Mapping[str, Any]) -> dict[str, Any]:
     """The libpq parameters of a connection: what was given, and what a service needs."""
     # Functions of Message DB older than 1.3 name their tables without the schema.
+    conninfo = _expanded(given)
     options = (
         f"-c search_path=public,message_store -c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s"
     )
@@ -51,8 +58,20 @@ def connection_settings(given: Mapping[str, Any]) -> dict[str, Any]:
         "keepalives_interval": 10,
         "keepalives_count": 3,
         "options": options,
-        **given,
+        **conninfo,
     }
+
+
+def _expanded(given: Mapping[str, Any]) -> dict[str, Any]:
+    """A database name that is a connection string counts as that, as libpq does it."""
+    name = str(given.get("dbname", ""))
+    if "=" not in name and "://" not in name:
+        return dict(given)
+    try:
+        parts = conninfo_to_dict(name)
+    except psycopg.ProgrammingError as error:
+        raise ConfigurationError(f"DATABASE_URL is wrong: {first_line(error)}") from error
+    return {**given, "dbname": None, **parts}
 
 
 class MessageDBClient:
@@ -205,11 +224,7 @@ class MessageDBClient:
     def _unreachable(self, error: psycopg.Error) -> StoreUnavailableError:
         if error.sqlstate:
             return StoreUnavailableError(str(translate(error)))
-        place = f"{self._settings.get('host', 'localhost')}:{self._settings.get('port', 5432)}"
-        return StoreUnavailableError(
-            f"cannot connect to PostgreSQL at {place}: {first_line(error)}; "
-            "check DB_HOST, DB_PORT and that the server runs (`./cli doctor` looks closer)"
-        )
+        return StoreUnavailableError(unreachable(self._settings, str(error)))
 
     def _why_unreachable(self, error: PoolTimeout | PoolClosed) -> Exception:
         if isinstance(error, PoolClosed):

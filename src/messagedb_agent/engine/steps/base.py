@@ -40,7 +40,7 @@ class Committed(msgspec.Struct, frozen=True):
 
 Yielded: TypeAlias = Claim | Outcome | Committed
 
-Step: TypeAlias = Generator[Yielded, ThreadState, None]
+Step: TypeAlias = Generator[Yielded, ThreadState | None, None]
 """
 Does one piece of work and yields what happened, in order.
 
@@ -65,6 +65,10 @@ class Surroundings(Protocol):
     @property
     def cancelled(self) -> Cancellation:
         """Set when nobody waits for the step any more."""
+        ...
+
+    def advance(self, step: Step, state: ThreadState | None) -> Yielded:
+        """Let a step act until it yields; only here may the user's interrupt break in."""
         ...
 
     def keep_going(self) -> None:

@@ -38,6 +38,7 @@ class ModelStep(msgspec.Struct, frozen=True):
         # The claim itself lets messages in that waited for the last exchange to end.
         context = LLM_CONTEXT.apply(state.context, LLMCallRequested())
         claimed = yield Claim((self._claim(context, decision, version),))
+        assert claimed is not None
         stands = model_claim(claimed)
         began = self.clock()
         try:

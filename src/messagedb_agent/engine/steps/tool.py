@@ -39,6 +39,7 @@ class ToolStep(msgspec.Struct, frozen=True):
     def run(self, decision: RunTools, around: Surroundings) -> Step:
         """Claim all calls at once, then yield each outcome as it comes."""
         claimed = yield Claim(tuple(map(_claim, decision.calls)))
+        assert claimed is not None
         claims = claimed.turn.claims
         fences = {call.call.id: tool_claim(claimed, call.call.id) for call in decision.calls}
         pooled = [call for call in decision.calls if not self._is_transactional(call)]

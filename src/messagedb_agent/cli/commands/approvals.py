@@ -1,0 +1,65 @@
+"""approve, deny: answers to tool calls that wait for a person."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from messagedb_agent.cli.ask import who_am_i
+from messagedb_agent.cli.terminal import tell
+from messagedb_agent.cli.wiring import category_of, configuration, reader, writer
+from messagedb_agent.engine import session
+from messagedb_agent.errors import UsageError
+from messagedb_agent.store.stream import parse_stream_name
+from messagedb_agent.store.threads import find_stream
+
+
+def approve(options: argparse.Namespace) -> int:
+    """Let pending calls run."""
+    edited = _parse(options.edit) if options.edit is not None else None
+    config = configuration(options)
+    with reader(config) as connection:
+        stream_name = find_stream(connection, category_of(options), options.thread)
+    with writer(config) as store:
+        calls = session.find_pending(session.read_state(store, stream_name), options.call)
+        if edited is not None and len(calls) > 1:
+            raise UsageError("--edit changes one call; name it, as several are pending")
+        session.approve(
+            store,
+            stream_name,
+            calls,
+            approved_by=options.by or who_am_i(),
+            edited_arguments=edited,
+            remember=options.always,
+        )
+    _confirm("approved", calls, stream_name)
+    return 0
+
+
+def deny(options: argparse.Namespace) -> int:
+    """Refuse pending calls."""
+    config = configuration(options)
+    with reader(config) as connection:
+        stream_name = find_stream(connection, category_of(options), options.thread)
+    with writer(config) as store:
+        calls = session.find_pending(session.read_state(store, stream_name), options.call)
+        who = options.by or who_am_i()
+        session.deny(store, stream_name, calls, rejected_by=who, reason=options.reason)
+    _confirm("denied", calls, stream_name)
+    return 0
+
+
+def _parse(text: str) -> Any:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"--edit is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise UsageError("--edit needs a JSON object with the tool's arguments")
+    return value
+
+
+def _confirm(what: str, calls: Any, stream_name: str) -> None:
+    names = ", ".join(call.call.name for call in calls)
+    tell(f"{what}: {names}; `continue {parse_stream_name(stream_name).thread_id}` goes on")

@@ -1,0 +1,118 @@
+"""doctor: look at everything that can be set up wrong."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from messagedb_agent.cli.terminal import paint, say
+from messagedb_agent.cli.wiring import configuration, database, embedded_server
+from messagedb_agent.config import Config
+from messagedb_agent.errors import AgentError
+
+
+class Finding(NamedTuple):
+    """What one check found; `advice` says what to do when it is not good."""
+
+    good: bool
+    what: str
+    advice: str = ""
+
+
+def run(options: argparse.Namespace) -> int:
+    """Check everything, print each result; 1 when something needs attention."""
+    try:
+        config = configuration(options)
+    except AgentError as error:
+        _print(
+            "settings",
+            Finding(good=False, what=str(error), advice="correct them in the environment or .env"),
+        )
+        return 1
+    checks: tuple[tuple[str, Callable[[Config], Finding]], ...] = (
+        ("python", _python),
+        ("settings", lambda _config: Finding(good=True, what="all values can be used")),
+        ("database", _database),
+        ("message db", _schema),
+        ("model", _model),
+        ("workspace", _workspace),
+    )
+    good = True
+    for name, check in checks:
+        try:
+            finding = check(config)
+        except AgentError as error:
+            finding = Finding(good=False, what=str(error))
+        _print(name, finding)
+        good = good and finding.good
+    return 0 if good else 1
+
+
+def _print(name: str, finding: Finding) -> None:
+    sign = paint("ok  ", "green") if finding.good else paint("bad ", "red")
+    advice = f" → {finding.advice}" if finding.advice else ""
+    say(f"{sign} {name:11} {finding.what}{advice}")
+
+
+def _python(_config: Config) -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    return Finding(sys.version_info >= (3, 11), f"{version} at {sys.executable}")
+
+
+def _database(config: Config) -> Finding:
+    from messagedb_agent.store.quick import quick_connection
+
+    with database(config) as conninfo, quick_connection(conninfo) as connection:
+        version = connection.query("SHOW server_version")[0][0]
+        encoding = connection.query("SHOW server_encoding")[0][0]
+    kind = "external" if config.database is not None else "embedded"
+    where = "" if config.database is not None else f" in {embedded_server(config).log_path.parent}"
+    what = f"{kind} PostgreSQL {version}, {encoding}{where}"
+    if encoding != "UTF8":
+        return Finding(good=False, what=what, advice="the database's encoding has to be UTF8")
+    return Finding(good=True, what=what)
+
+
+def _schema(config: Config) -> Finding:
+    import psycopg
+
+    from messagedb_agent.store.client import connection_settings
+    from messagedb_agent.store.schema import installed_version, missing_functions
+
+    with (
+        database(config) as conninfo,
+        psycopg.connect(autocommit=True, **connection_settings(conninfo)) as connection,
+    ):
+        missing = missing_functions(connection)
+        if missing:
+            what = f"missing: {', '.join(missing)}"
+            return Finding(good=False, what=what, advice="`./cli db install` installs them")
+        return Finding(good=True, what=f"version {installed_version(connection)}")
+
+
+def _model(config: Config) -> Finding:
+    from messagedb_agent.llm.catalog import OFFLINE, ModelSettings, create_llm_client
+
+    name = config.model_name or OFFLINE
+    settings = ModelSettings(
+        gcp_project=config.gcp_project, gcp_location=config.gcp_location, environ=config.environ
+    )
+    create_llm_client(name, settings)
+    if name == OFFLINE:
+        return Finding(
+            good=True,
+            what="offline stand-in, no language model",
+            advice="set MODEL_NAME for a real one",
+        )
+    return Finding(good=True, what=name)
+
+
+def _workspace(_config: Config) -> Finding:
+    folder = Path.cwd()
+    if os.access(folder, os.W_OK):
+        return Finding(good=True, what=f"{folder}")
+    return Finding(good=True, what=f"{folder} (read-only)")

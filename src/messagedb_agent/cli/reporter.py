@@ -1,0 +1,163 @@
+"""What a run shows while it goes on, and what it says at the end."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from messagedb_agent.cli.terminal import has_colour, paint, say, tell, visible, write
+from messagedb_agent.engine.thread import RunResult
+from messagedb_agent.events import agent, tool
+from messagedb_agent.events.base import RecordedEvent
+from messagedb_agent.events.codec import encode
+from messagedb_agent.events.json_text import from_json
+from messagedb_agent.llm.base import Delta
+from messagedb_agent.projections.transcript import entry
+from messagedb_agent.projections.turn import total_tokens
+
+_SHOWN = (
+    tool.ToolExecutionRequested,
+    tool.ToolExecutionCompleted,
+    tool.ToolExecutionFailed,
+    agent.LLMCallFailed,
+)
+_LONGEST_LINE = 200
+
+
+class Reporter:
+    """
+    Follows one run in one output format.
+
+    The answer goes to stdout, all else to stderr. On a terminal the answer appears as it is
+    generated; into a pipe it is written when it is complete and recorded.
+    """
+
+    def __init__(self, output: str, thread_id: str, *, show_thinking: bool = False) -> None:
+        self._output = output
+        self._thread_id = thread_id
+        self._show_thinking = show_thinking
+        self._streams = output == "text" and sys.stdout.isatty()
+        self._streamed = ""
+        self._calls: dict[str, dict[str, Any]] = {}
+        self._usage = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
+        self._live = False
+
+    def begin(self) -> None:
+        """From here on events are new, not history."""
+        self._live = True
+        if self._output == "text":
+            tell(paint(f"thread {self._thread_id}", "dim", stream=sys.stderr))
+
+    def on_delta(self, delta: Delta) -> None:
+        """A piece of the answer."""
+        if not self._streams:
+            return
+        if delta.kind == "thinking":
+            if self._show_thinking:
+                write(sys.stderr, paint(visible(delta.text), "dim", stream=sys.stderr))
+            return
+        self._streamed += delta.text
+        write(sys.stdout, visible(delta.text))
+
+    def on_event(self, record: RecordedEvent) -> None:
+        """An event was recorded."""
+        if not self._live:
+            return
+        self._collect(record.event)
+        if self._output == "jsonl":
+            say(json.dumps(as_object(record)))
+        elif self._output == "text" and isinstance(record.event, _SHOWN):
+            self._finish_line()
+            tell(_line(record))
+
+    def finish(self, result: RunResult, stream_name: str) -> None:
+        """The run is over."""
+        if self._output == "json":
+            say(json.dumps(self._summary(result, stream_name)))
+        elif self._output == "text":
+            self._finish_text(result)
+
+    def _finish_text(self, result: RunResult) -> None:
+        if result.stop in ("done", "truncated", "refused") and result.response is not None:
+            if self._streams and self._streamed == result.response:
+                self._finish_line()
+            else:
+                self._finish_line()
+                shown = sys.stdout.isatty()
+                say(visible(result.response) if shown else result.response)
+
+    def _finish_line(self) -> None:
+        if self._streamed and not self._streamed.endswith("\n"):
+            write(sys.stdout, "\n")
+        self._streamed = ""
+
+    def _collect(self, event: Any) -> None:
+        if isinstance(event, agent.LLMResponseReceived):
+            usage = event.token_usage if isinstance(event.token_usage, dict) else {}
+            for name in ("input_tokens", "output_tokens"):
+                self._usage[name] += int(usage.get(name) or 0)
+            self._usage["total_tokens"] += total_tokens(usage)
+            for call in event.tool_calls:
+                self._calls[call.id] = {
+                    "id": call.id,
+                    "name": call.name,
+                    "arguments": call.arguments,
+                }
+        elif isinstance(event, tool.ToolExecutionCompleted):
+            self._calls.setdefault(str(event.call_id), {"id": event.call_id})["result"] = (
+                event.result
+            )
+        elif isinstance(event, tool.ToolExecutionFailed):
+            self._calls.setdefault(str(event.call_id), {"id": event.call_id})["error"] = (
+                event.error_message
+            )
+
+    def _summary(self, result: RunResult, stream_name: str) -> dict[str, Any]:
+        return {
+            "thread_id": self._thread_id,
+            "stream_name": stream_name,
+            "status": status_of(result),
+            "stop": result.stop,
+            "response": result.response,
+            "tool_calls": list(self._calls.values()),
+            "usage": self._usage,
+            "pending_approvals": [
+                {"id": call.call.id, "name": call.call.name, "arguments": call.arguments}
+                for call in result.pending
+            ],
+            "error": result.error,
+        }
+
+
+def status_of(result: RunResult) -> str:
+    """The status of the thread after a run, in the words of `list`."""
+    state = result.state
+    if state.session.is_ended:
+        return state.session.status
+    if state.calls.pending:
+        return "waiting"
+    return state.turn.halted or "active"
+
+
+def as_object(record: RecordedEvent) -> dict[str, Any]:
+    """A recorded event in the form of `show --format json`."""
+    encoded = encode(record.event)
+    return {
+        "id": record.id,
+        "type": record.type,
+        "position": record.position,
+        "global_position": record.global_position,
+        "time": f"{record.time.isoformat()}Z",
+        "data": from_json(encoded.data),
+    }
+
+
+def _line(record: RecordedEvent) -> str:
+    shown = entry(record.event)
+    sign = {"tool_call": "→", "tool_result": "←", "error": "!"}.get(shown.voice, "·")
+    colour = "red" if shown.voice == "error" else "cyan"
+    text = visible(" ".join(f"{sign} {shown.text}".split()))
+    if len(text) > _LONGEST_LINE:
+        text = f"{text[: _LONGEST_LINE - 1]}…"
+    return paint(text, colour, stream=sys.stderr) if has_colour(sys.stderr) else text

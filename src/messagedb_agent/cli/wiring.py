@@ -1,0 +1,164 @@
+"""From settings to the parts that commands work with."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from messagedb_agent.config import Config, load_config
+from messagedb_agent.errors import SchemaMissingError, UsageError
+from messagedb_agent.store.quick import QuickConnection, quick_connection
+from messagedb_agent.store.stream import build_category
+
+if TYPE_CHECKING:
+    from messagedb_agent.engine.agent import Agent
+    from messagedb_agent.projections.thread_state import ThreadState
+    from messagedb_agent.store.client import MessageDBClient
+    from messagedb_agent.store.embedded import EmbeddedServer
+
+
+def configuration(options: argparse.Namespace) -> Config:
+    """The settings of this call."""
+    file = Path(options.config) if options.config else None
+    return load_config(os.environ, file)
+
+
+def category_of(options: argparse.Namespace) -> str:
+    """The Message DB category that the options name."""
+    return build_category(options.category, options.version)
+
+
+def embedded_server(config: Config) -> EmbeddedServer:
+    """The private server of this user."""
+    from messagedb_agent.store.embedded import EmbeddedServer, default_home
+
+    return EmbeddedServer(config.home or default_home(config.environ))
+
+
+@contextmanager
+def database(config: Config) -> Iterator[Mapping[str, str]]:
+    """
+    Connection parameters of the database, which is up while the block runs.
+
+    The embedded one is created, started and given its functions as needed.
+    """
+    if config.database is not None:
+        yield config.database
+        return
+    from messagedb_agent.cli.progress import Progress
+
+    with Progress("starting the database"), embedded_server(config).acquire() as lease:
+        if lease.how == "cold":
+            install_schema(lease.conninfo)
+    with lease:
+        yield lease.conninfo
+
+
+def install_schema(conninfo: Mapping[str, str]) -> None:
+    """Put the Message DB functions into a database, unless they are there."""
+    import psycopg
+
+    from messagedb_agent.store.client import connection_settings
+    from messagedb_agent.store.schema import install
+
+    with psycopg.connect(autocommit=True, **connection_settings(conninfo)) as connection:
+        install(connection)
+
+
+@contextmanager
+def reader(config: Config) -> Iterator[QuickConnection]:
+    """A connection for commands that only read."""
+    with database(config) as conninfo, quick_connection(conninfo) as connection:
+        if config.database is None and not _has_schema(connection):
+            install_schema(conninfo)
+        yield connection
+
+
+@contextmanager
+def writer(config: Config) -> Iterator[MessageDBClient]:
+    """The event store, for commands that write."""
+    from messagedb_agent.cli.terminal import complain
+    from messagedb_agent.store.client import MessageDBClient
+
+    with database(config) as conninfo, MessageDBClient(conninfo, on_wait=complain) as store:
+        try:
+            store.health_check()
+        except SchemaMissingError:
+            if config.database is not None:
+                raise
+            install_schema(conninfo)
+        yield store
+
+
+def _has_schema(connection: QuickConnection) -> bool:
+    rows = connection.query("SELECT to_regprocedure('message_store.message_store_version()')")
+    return rows[0][0] is not None
+
+
+def agent_for(options: argparse.Namespace, config: Config, state: ThreadState) -> Agent:
+    """
+    The agent that the options and settings describe.
+
+    A thread keeps its model, unless that is the stand-in and a real one was set up since.
+    """
+    from messagedb_agent.engine.agent import Agent
+    from messagedb_agent.engine.approvals import ApprovalPolicy
+    from messagedb_agent.engine.limits import Limits
+    from messagedb_agent.llm.catalog import ModelSettings, create_llm_client
+    from messagedb_agent.llm.prompts import DEFAULT_SYSTEM_PROMPT
+    from messagedb_agent.tools import ToolRegistry, builtin_tools
+
+    current = state.context.configuration
+    settings = ModelSettings(
+        gcp_project=config.gcp_project, gcp_location=config.gcp_location, environ=config.environ
+    )
+    prompt = current.system_prompt if current else DEFAULT_SYSTEM_PROMPT
+    tools = ToolRegistry(*builtin_tools())
+    allowed, denied = _known(options.allow, tools), _known(options.deny, tools)
+    return Agent(
+        llm=create_llm_client(_model_name(options, config, state), settings),
+        tools=tools,
+        system_prompt=_read_prompt(options.system) if options.system else prompt,
+        policy=ApprovalPolicy(allow_all=options.auto_approve, allowed=allowed, denied=denied),
+        limits=Limits(
+            max_steps=options.max_steps or config.max_iterations, max_tokens=options.max_tokens
+        ),
+        workspace=_workspace(options.workspace),
+    )
+
+
+def _model_name(options: argparse.Namespace, config: Config, state: ThreadState) -> str:
+    from messagedb_agent.llm.catalog import OFFLINE
+
+    current = state.context.configuration
+    kept = current.model_name if current and current.model_name != OFFLINE else None
+    return str(options.model or kept or config.model_name or OFFLINE)
+
+
+def _known(names: list[str], tools: object) -> frozenset[str]:
+    from messagedb_agent.tools import ToolRegistry
+
+    assert isinstance(tools, ToolRegistry)
+    for name in names:
+        if name not in tools:
+            raise UsageError(f"there is no tool {name!r}; there are: {', '.join(tools.names())}")
+    return frozenset(names)
+
+
+def _workspace(folder: str | None) -> Path:
+    path = Path(folder) if folder else Path.cwd()
+    if not path.is_dir():
+        raise UsageError(f"the workspace {folder} is not a folder")
+    return path.resolve()
+
+
+def _read_prompt(file: str) -> str:
+    try:
+        return Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise UsageError(f"can not read the system prompt {file}: {reason}") from error
