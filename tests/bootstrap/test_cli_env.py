@@ -6,6 +6,7 @@ import io
 
 import pytest
 from dotenv import dotenv_values
+
 from tests.bootstrap.conftest import Tree
 
 SAME_IN_DOTENV = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+
 from tests.bootstrap.conftest import ROOT
 
 EXAMPLE = (ROOT / ".env.example").read_text()

@@ -7,6 +7,7 @@ import tomllib
 from typing import Any
 
 import pytest
+
 from tests.bootstrap.conftest import ROOT
 
 LOCK: dict[str, Any] = tomllib.loads((ROOT / "uv.lock").read_text())

@@ -46,7 +46,7 @@ def ask_about(call: CallState) -> Answer | None:
             case "e" | "edit":
                 edited = _read("arguments as JSON: ")
                 try:
-                    return Answer(allowed=True, who=who, edited_arguments=json.loads(edited))
+                    return Answer(allowed=True, who=who, edited_arguments=json.loads(edited or ""))
                 except ValueError as error:
                     complain(f"that is no JSON: {error}")
             case "l" | "later" | None:

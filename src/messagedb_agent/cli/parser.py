@@ -100,6 +100,7 @@ def _command(
     name: str,
     run: Callable[[argparse.Namespace], int],
     summary: str,
+    *,
     examples: str = "",
 ) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
@@ -172,7 +173,12 @@ def _add_start(commands: Subparsers, common: argparse.ArgumentParser) -> None:
 def _add_message(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     examples = '  ./cli message last "And doubled?"\n  ./cli message 6f1c - < question.txt'
     parser = _command(
-        commands, common, "message", lazily("run", "message"), "add a message to a thread", examples
+        commands,
+        common,
+        "message",
+        lazily("run", "message"),
+        "add a message to a thread",
+        examples=examples,
     )
     parser.add_argument("thread", metavar="THREAD", help=_THREAD)
     parser.add_argument("message", metavar="MSG", help="the message; - reads it from stdin")
@@ -190,7 +196,7 @@ def _add_continue(commands: Subparsers, common: argparse.ArgumentParser) -> None
         "continue",
         lazily("run", "carry_on"),
         "go on with a thread that was interrupted, failed or met a limit",
-        "  ./cli continue last --max-steps 200",
+        examples="  ./cli continue last --max-steps 200",
     )
     parser.add_argument("thread", metavar="THREAD", help=_THREAD)
     _add_run_options(parser)
@@ -203,7 +209,7 @@ def _add_show(commands: Subparsers, common: argparse.ArgumentParser) -> None:
         "show",
         lazily("read", "show"),
         "print a thread",
-        "  ./cli show last\n  ./cli show 6f1c --format json --full",
+        examples="  ./cli show last\n  ./cli show 6f1c --format json --full",
     )
     parser.add_argument("thread", metavar="THREAD", help=_THREAD)
     parser.add_argument("--format", choices=("text", "json"), default="text")
@@ -225,7 +231,7 @@ def _add_approve(commands: Subparsers, common: argparse.ArgumentParser) -> None:
         "approve",
         lazily("approvals", "approve"),
         "let pending tool calls run; `continue` then runs them",
-        "  ./cli approve last && ./cli continue last\n"
+        examples="  ./cli approve last && ./cli continue last\n"
         '  ./cli approve 6f1c call_1 --edit \'{"path": "b.txt"}\'',
     )
     parser.add_argument("thread", metavar="THREAD", help=_THREAD)
@@ -248,7 +254,7 @@ def _add_deny(commands: Subparsers, common: argparse.ArgumentParser) -> None:
         "deny",
         lazily("approvals", "deny"),
         "refuse pending tool calls; the model is told",
-        '  ./cli deny last --reason "not in this folder"',
+        examples='  ./cli deny last --reason "not in this folder"',
     )
     parser.add_argument("thread", metavar="THREAD", help=_THREAD)
     parser.add_argument(
@@ -271,7 +277,7 @@ def _add_db(commands: Subparsers, common: argparse.ArgumentParser) -> None:
         "db",
         lazily("db", "run"),
         "look after the database",
-        "  ./cli db status\n  ./cli db psql -c 'SELECT count(*) FROM messages'",
+        examples="  ./cli db status\n  ./cli db psql -c 'SELECT count(*) FROM messages'",
     )
     parser.add_argument(
         "action", choices=("status", "start", "stop", "url", "psql", "install"), metavar="ACTION",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from typing import Self
 
 from messagedb_agent.cli.terminal import paint, write
 
@@ -19,7 +20,7 @@ class Progress:
         self._shown = False
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> Self:
         if sys.stderr.isatty():
             self._thread.start()
         return self

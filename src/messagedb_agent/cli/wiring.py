@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from messagedb_agent.projections.thread_state import ThreadState
     from messagedb_agent.store.client import MessageDBClient
     from messagedb_agent.store.embedded import EmbeddedServer
+    from messagedb_agent.tools import ToolRegistry
 
 
 def configuration(options: argparse.Namespace) -> Config:
@@ -139,13 +140,10 @@ def _model_name(options: argparse.Namespace, config: Config, state: ThreadState)
     return str(options.model or kept or config.model_name or OFFLINE)
 
 
-def _known(names: list[str], tools: object) -> frozenset[str]:
-    from messagedb_agent.tools import ToolRegistry
-
-    assert isinstance(tools, ToolRegistry)
+def _known(names: list[str], tools: ToolRegistry) -> frozenset[str]:
     for name in names:
         if name not in tools:
-            raise UsageError(f"there is no tool {name!r}; there are: {', '.join(tools.names())}")
+            raise UsageError(f"there is no tool {name!r}; there are: {', '.join(tools.names)}")
     return frozenset(names)
 
 

@@ -56,7 +56,7 @@ class Recorder:
         self._advance(tuple(self._store.read(self.stream_name, position=self.version + 1)))
 
     def conclude(self, events: Sequence[Event], stands: Stands) -> None:
-        """Add facts to the buffer: they hold whatever else happened, as long as `stands` says so."""
+        """Add facts to the buffer: they hold whatever else happened, while `stands` says so."""
         assert not self._intentions, "facts come before what is decided from them"
         self._facts += self._new(events)
         self._stands = stands
@@ -94,7 +94,7 @@ class Recorder:
         The category lock is taken first, so that nothing can come between the check and the
         write. Raises `ClaimLostError` when the facts may not be recorded any more.
         """
-        assert not (self._facts or self._intentions), "a transaction begins with nothing pending"
+        assert not self._facts and not self._intentions, "nothing is pending before it"
         connection.execute("SELECT message_store.acquire_lock(%s)", (self.stream_name,))
         self.catch_up()
         if not stands(self.state):

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -85,7 +85,7 @@ class AgentThread:
         self._exits = ExitStack()
         self._acting = False
 
-    def __enter__(self) -> AgentThread:
+    def __enter__(self) -> Self:
         self._lock = self._store.lock(self.stream_name)
         self._exits.callback(self._lock.release)
         with self._exits.pop_all() as exits:

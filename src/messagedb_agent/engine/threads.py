@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -57,7 +57,7 @@ class ToolThreads:
         self._running: dict[int, _Job] = {}
         self._done: queue.SimpleQueue[Finished | tuple[int, BaseException]] = queue.SimpleQueue()
 
-    def __enter__(self) -> ToolThreads:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exc: object) -> None:

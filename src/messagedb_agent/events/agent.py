@@ -33,7 +33,7 @@ class AgentConfigured(Event, frozen=True, kw_only=True):
     system_prompt: str = ""
     tools: tuple[JSONObject, ...] = ()
     model_name: str = ""
-    parameters: JSONObject = {}
+    parameters: JSONObject = msgspec.field(default_factory=dict)
     sha256: str = ""
 
 
@@ -77,7 +77,7 @@ class LLMResponseReceived(Event, frozen=True, kw_only=True):
 
 
 class LLMCallFailed(Event, frozen=True, kw_only=True):
-    """An attempt to call the model ended without an answer; `retryable` tells whether another follows."""
+    """An attempt to call the model ended without an answer; `retryable`: another one follows."""
 
     error_message: str = ""
     retry_count: int = 0

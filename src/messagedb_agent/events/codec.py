@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import lru_cache
+from functools import cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -47,7 +47,7 @@ class _Plan(NamedTuple):
     decode_metadata: Callable[[str], Any] | None
 
 
-@lru_cache(maxsize=None)
+@cache
 def _plan(cls: type[Event]) -> _Plan:
     fields = {field.name: field for field in msgspec.structs.fields(cls)}
     extra = tuple(name for name in fields if name in cls.METADATA)

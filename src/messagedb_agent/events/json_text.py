@@ -117,7 +117,7 @@ def _escape_float(value: float) -> float | str:
 
 def _unescape_text(text: str) -> Any:
     if text.startswith(f"{_LEAD}i"):
-        return int(text[2:], 16)
+        return int(text.removeprefix(f"{_LEAD}i"), 16)
     if text.startswith(f"{_LEAD}f"):
         return float(text[2:])
     return _unescape_key(text)

@@ -35,7 +35,7 @@ class TurnInterrupted(Event, frozen=True, kw_only=True):
 
 
 class LimitReached(Event, frozen=True, kw_only=True):
-    """The turn stopped at a limit: `limit` names it, `value` is what it had reached, `maximum` the bound."""
+    """The turn stopped: `limit` names the bound, `maximum` says where, `value` how far it was."""
 
     limit: str
     value: float

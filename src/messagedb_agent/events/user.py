@@ -8,7 +8,7 @@ from messagedb_agent.events.base import Event, JSONObject
 
 
 class UserMessageAdded(Event, frozen=True, kw_only=True):
-    """Somebody wrote to the agent. `content` holds blocks (text, image, …) when text alone won't do."""
+    """Somebody wrote to the agent. `content` holds blocks (text, image, …) besides the text."""
 
     message: str
     timestamp: str | None = None
@@ -68,7 +68,7 @@ class ThreadRenamed(Event, frozen=True, kw_only=True):
 
 
 class DisplayPreferenceUpdated(Event, frozen=True, kw_only=True):
-    """How somebody wants to see the thread; written by earlier programs, of no effect on the agent."""
+    """How somebody wants to see the thread; of earlier programs, without effect on the agent."""
 
     preference: str | None = None
     instruction: str | None = None

@@ -33,7 +33,7 @@ class AppendOnly(Sequence[T], Generic[T]):
             shared = shared[: self._length]
         shared.extend(items)
         longer: AppendOnly[T] = AppendOnly.__new__(AppendOnly)
-        longer._items, longer._length = shared, len(shared)  # noqa: SLF001 - its own class
+        longer._items, longer._length = shared, len(shared)
         return longer
 
     def __len__(self) -> int:

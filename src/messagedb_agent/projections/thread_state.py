@@ -29,13 +29,17 @@ class ThreadState(msgspec.Struct, frozen=True):
         return self.context.calls
 
 
-def _keep(state: Any, _event: Event) -> Any:
+def _keep(state: Any, _event: Any) -> Any:
     return state
 
 
+def _handler(part: Projection[Any], kind: type[Event]) -> Handler[Any]:
+    return part.handlers.get(kind, _keep)
+
+
 def _together(kind: type[Event]) -> Handler[ThreadState]:
-    parts = (LLM_CONTEXT, TURN, SESSION_STATE, USAGE)
-    context, turn, session, usage = (part.handlers.get(kind, _keep) for part in parts)
+    context, turn = _handler(LLM_CONTEXT, kind), _handler(TURN, kind)
+    session, usage = _handler(SESSION_STATE, kind), _handler(USAGE, kind)
 
     def apply(state: ThreadState, event: Event) -> ThreadState:
         return ThreadState(

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -20,7 +20,7 @@ from messagedb_agent.errors import (
     StoreUnavailableError,
 )
 from messagedb_agent.events.base import RecordedEvent
-from messagedb_agent.events.codec import decode
+from messagedb_agent.events.codec import EventRow, decode
 from messagedb_agent.store import operations
 from messagedb_agent.store.base import DEFAULT_BATCH_SIZE, NewEvent, ThreadLock
 from messagedb_agent.store.faults import (
@@ -107,7 +107,7 @@ class MessageDBClient:
             name="messagedb-agent",
         )
 
-    def __enter__(self) -> MessageDBClient:
+    def __enter__(self) -> Self:
         self.open()
         return self
 
@@ -176,12 +176,7 @@ class MessageDBClient:
     def read(self, stream_name: str, *, position: int = 0) -> Iterator[RecordedEvent]:
         """The events from a position on; no connection is held between two pages."""
         while True:
-            start = position
-            rows = self._perform(
-                lambda connection, _again, start=start: operations.read_page(
-                    connection, stream_name, start, DEFAULT_BATCH_SIZE
-                )
-            )
+            rows = self._perform(_page_from(stream_name, position))
             yield from map(decode, rows)
             if len(rows) < DEFAULT_BATCH_SIZE:
                 return
@@ -254,3 +249,11 @@ class MessageDBClient:
             if self._closing.wait(pause):
                 raise StoreUnavailableError("the event store was closed")
             pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+def _page_from(
+    stream_name: str, position: int
+) -> Callable[[psycopg.Connection[Any], bool], list[EventRow]]:
+    return lambda connection, _again: operations.read_page(
+        connection, stream_name, position, DEFAULT_BATCH_SIZE
+    )

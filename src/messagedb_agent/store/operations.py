@@ -66,7 +66,7 @@ def append_events(
         )
         places = cursor.fetchall()
     return tuple(
-        _recorded(new, row, stream_name, *place)
+        _recorded(new, row, stream_name, place)
         for new, row, place in zip(events, encoded, places, strict=True)
     )
 
@@ -81,7 +81,7 @@ def find_events(
     if any(new.id not in found for new in events):
         return None
     return tuple(
-        _recorded(new, encode(new.event, new.metadata), stream_name, *found[new.id])
+        _recorded(new, encode(new.event, new.metadata), stream_name, found[new.id])
         for new in events
     )
 
@@ -121,10 +121,9 @@ def _recorded(
     new: NewEvent,
     row: EncodedEvent,
     stream_name: str,
-    position: int,
-    global_position: int,
-    time: Any,
+    place: tuple[Any, ...],
 ) -> RecordedEvent:
+    position, global_position, time = place
     return RecordedEvent(
         id=new.id,
         event=new.event,

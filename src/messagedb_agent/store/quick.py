@@ -9,7 +9,6 @@ called through ctypes here. Where it can't be loaded psycopg does the same work.
 from __future__ import annotations
 
 import ctypes
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -216,15 +215,7 @@ def _load() -> ctypes.CDLL | None:
 def _find() -> Path | None:
     """The libpq that the psycopg-binary wheel carries."""
     for entry in sys.path:
-        for folder, pattern in (("psycopg_binary.libs", "libpq-"), ("psycopg_binary", ".dylibs")):
-            place = Path(entry, folder)
-            if pattern == ".dylibs":
-                place, pattern = place / pattern, "libpq"
-            try:
-                names = sorted(os.listdir(place))
-            except OSError:
-                continue
-            for name in names:
-                if name.startswith(pattern):
-                    return place / name
+        for folder in ("psycopg_binary.libs", "psycopg_binary/.dylibs"):
+            for file in Path(entry, folder).glob("libpq[-.]*"):
+                return file
     return None

@@ -48,7 +48,7 @@ _NEWEST = """
                count(*) FILTER (WHERE type = 'ToolApprovalRequested') AS asked
         FROM message_store.messages
         WHERE stream_name = newest.stream_name
-    ) AS counted (last_activity, messages, model_calls, tool_calls, errors, ended, life, turn, asked)
+    ) AS counted (last, messages, model_calls, tool_calls, errors, ended, life, turn, asked)
     LEFT JOIN LATERAL (
         SELECT count(*) AS pending
         FROM message_store.messages AS request

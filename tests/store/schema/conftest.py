@@ -8,11 +8,11 @@ from typing import Any, TypeAlias
 
 import psycopg
 import pytest
+
+from messagedb_agent.store import schema
 from tests.postgres import NewDatabase, server
 from tests.store.schema import genuine
 from tests.store.schema.probing import rolled_back
-
-from messagedb_agent.store import schema
 
 __all__ = ["server"]
 

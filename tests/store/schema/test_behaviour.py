@@ -10,9 +10,9 @@ from typing import Any, TypeAlias
 import psycopg
 import pytest
 from psycopg import errors
-from tests.postgres import NewDatabase
 
 from messagedb_agent.store import schema
+from tests.postgres import NewDatabase
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 

@@ -7,12 +7,12 @@ from typing import Any, TypeAlias
 
 import psycopg
 import pytest
+
+from messagedb_agent.store.schema.installer import sql_files
 from tests.store.schema.calls import calls
 from tests.store.schema.interface import Fact, describe
 from tests.store.schema.mutations import MUTATIONS, Mutation
 from tests.store.schema.probing import Outcome, first_difference, prepare, record, rolled_back
-
-from messagedb_agent.store.schema.installer import sql_files
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 

@@ -10,12 +10,12 @@ from typing import Any, TypeAlias
 import psycopg
 import pytest
 from psycopg.rows import dict_row
-from tests.postgres import NewDatabase, throwaway_server
-from tests.store.schema import genuine
 
 from messagedb_agent.errors import SchemaMissingError, StoreUnavailableError, UsageError
 from messagedb_agent.store import schema
 from messagedb_agent.store.schema import inspection, installer
+from tests.postgres import NewDatabase, throwaway_server
+from tests.store.schema import genuine
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 

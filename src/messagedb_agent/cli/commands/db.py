@@ -50,7 +50,7 @@ def _status(config: Config) -> int:
         say(f"  process  {status.pid}")
     if status.holders is not None:
         say(f"  used by  {status.holders} processes")
-    say(f"  on disk  {(status.size or 0) / 1e6:.1f} MB")
+    say(f"  on disk  {status.size_bytes / 1e6:.1f} MB")
     return 0
 
 
