@@ -161,7 +161,9 @@ def _add_start(commands: Subparsers, common: argparse.ArgumentParser) -> None:
         "  git diff | ./cli start - --format json\n"
         '  ./cli start "List the files here" --auto-approve'
     )
-    parser = _command(commands, common, "start", lazily("run", "start"), "begin a thread", examples)
+    parser = _command(
+        commands, common, "start", lazily("run", "start"), "begin a thread", examples=examples
+    )
     parser.add_argument("message", metavar="MSG", help="first message; - reads it from stdin")
     parser.add_argument("--thread-id", metavar="ID", help="id of the new thread")
     parser.add_argument(

@@ -94,7 +94,7 @@ class Recorder:
         The category lock is taken first, so that nothing can come between the check and the
         write. Raises `ClaimLostError` when the facts may not be recorded any more.
         """
-        assert not self._facts and not self._intentions, "nothing is pending before it"
+        assert self.position == self.version, "nothing is pending before a transaction"
         connection.execute("SELECT message_store.acquire_lock(%s)", (self.stream_name,))
         self.catch_up()
         if not stands(self.state):
