@@ -142,8 +142,8 @@ def test_an_unusable_home_is_one_clear_line() -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_data_folder_of_an_unknown_version_is_left_alone(home: Path) -> None:
-    server = quick(home)
+def test_a_data_folder_of_an_unknown_version_is_left_alone(used_home: Path) -> None:
+    server = quick(used_home)
     mark = server.status().data_directory / "PG_VERSION"
     mark.write_text("9\n")
 
