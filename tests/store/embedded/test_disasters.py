@@ -179,6 +179,13 @@ def test_a_folder_of_the_socket_that_was_cleaned_away_comes_back(used_home: Path
     assert works(used_home) == "start"
 
 
+def test_a_socket_that_was_cleaned_away_under_a_running_server_comes_back(used_home: Path) -> None:
+    quick(used_home).start()
+    shutil.rmtree(locate(used_home).socket_folder)
+
+    assert works(used_home) == "start"
+
+
 def test_a_home_that_was_removed_under_a_running_server_starts_anew(used_home: Path) -> None:
     quick(used_home).start()
     old = postmaster(used_home)

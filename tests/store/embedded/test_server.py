@@ -142,6 +142,13 @@ def test_an_unusable_home_is_one_clear_line() -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_home_that_links_to_itself_is_one_clear_line(open_folder: Path) -> None:
+    (open_folder / "loop").symlink_to("loop")
+
+    with pytest.raises(EmbeddedServerError, match=r"MESSAGEDB_AGENT_HOME"):
+        quick(open_folder / "loop").acquire()
+
+
 def test_a_data_folder_of_an_unknown_version_is_left_alone(used_home: Path) -> None:
     server = quick(used_home)
     mark = server.status().data_directory / "PG_VERSION"
