@@ -15,6 +15,7 @@ from messagedb_agent.store.embedded.place import locate
 from messagedb_agent.store.embedded.probe import read_pid_file
 
 SOURCE = Path(__file__).parents[3] / "src"
+PYTHONPATH = os.pathsep.join([str(SOURCE), os.environ.get("PYTHONPATH", "")])
 CLIENT = """
 import sys
 from pathlib import Path
@@ -35,7 +36,7 @@ class Client:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": str(SOURCE)},
+            env={**os.environ, "PYTHONPATH": PYTHONPATH},
         )
 
     def how(self) -> str:

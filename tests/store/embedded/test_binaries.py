@@ -10,7 +10,7 @@ from messagedb_agent.errors import EmbeddedServerError
 from messagedb_agent.store.embedded import binaries
 from messagedb_agent.store.embedded.binaries import candidates, find_binaries, version_of
 
-from .helpers import SOURCE
+from .helpers import PYTHONPATH
 
 
 def fake_programs(folder: Path, version: str) -> Path:
@@ -40,7 +40,7 @@ def test_the_wheel_is_found_without_importing_it() -> None:
     )
     found = subprocess.run(
         [sys.executable, "-c", code],
-        env={"PYTHONPATH": str(SOURCE)},
+        env={"PYTHONPATH": PYTHONPATH},
         capture_output=True,
         text=True,
         check=True,

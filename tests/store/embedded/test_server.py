@@ -142,8 +142,15 @@ def test_an_unusable_home_is_one_clear_line() -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_data_folder_of_an_unknown_version_is_left_alone(home: Path) -> None:
-    server = quick(home)
+def test_a_home_that_links_to_itself_is_one_clear_line(open_folder: Path) -> None:
+    (open_folder / "loop").symlink_to("loop")
+
+    with pytest.raises(EmbeddedServerError, match=r"MESSAGEDB_AGENT_HOME"):
+        quick(open_folder / "loop").acquire()
+
+
+def test_a_data_folder_of_an_unknown_version_is_left_alone(used_home: Path) -> None:
+    server = quick(used_home)
     mark = server.status().data_directory / "PG_VERSION"
     mark.write_text("9\n")
 
@@ -211,10 +218,10 @@ def test_one_holder_is_enough_to_keep_it(home: Path) -> None:
         wait_until(lambda: float(ask(lease.conninfo, UPTIME)) > 1)
 
 
-def test_a_lease_that_is_closed_twice_harms_nobody(used_home: Path) -> None:
+def test_closing_a_lease_twice_does_not_close_somebody_elses_file(used_home: Path) -> None:
     lease = quick(used_home).acquire()
     lease.close()
-    with used_home.open("rb") if used_home.is_file() else Path(__file__).open("rb") as file:
+    with Path(__file__).open("rb") as file:
         lease.close()
         assert file.read(1)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from messagedb_agent.errors import EmbeddedServerError
 from messagedb_agent.store.embedded.account import Account
+from messagedb_agent.store.embedded.home import VARIABLE
 from messagedb_agent.store.embedded.lease import DATABASE, USER
 from messagedb_agent.store.embedded.messages import reason
 from messagedb_agent.store.embedded.place import Place, make_private
@@ -78,8 +79,11 @@ def _run(account: Account, *command: str | Path, typed: str = "") -> None:
         raise EmbeddedServerError(f"can not create the database: {error}") from error
     if ended.returncode:
         why = reason(ended.stdout.decode(errors="replace"))
+        # PostgreSQL insists on a name, which a bare user id in a container does not have.
+        nameless = "could not look up" in why
+        advice = "give the user a name" if nameless else "free some space, or set " + VARIABLE
         raise EmbeddedServerError(
-            f"can not create the database: {why}; free some space or set MESSAGEDB_AGENT_HOME"
+            f"can not create the database: {why}; {advice}, or set DATABASE_URL"
         )
 
 

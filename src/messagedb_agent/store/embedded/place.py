@@ -28,6 +28,11 @@ class Place:
         self.socket_folder = _socket_folder(root, self.account)
 
     @property
+    def socket(self) -> Path:
+        """Where the server listens."""
+        return self.socket_folder / SOCKET
+
+    @property
     def data(self) -> Path:
         """PostgreSQL's data directory."""
         return self.root / "data"

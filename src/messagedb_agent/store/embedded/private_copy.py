@@ -9,7 +9,7 @@ from pathlib import Path
 
 from messagedb_agent.errors import EmbeddedServerError
 from messagedb_agent.store.embedded.account import Account
-from messagedb_agent.store.embedded.binaries import VARIABLE, version_of
+from messagedb_agent.store.embedded.binaries import VARIABLE, WHEELS, version_of
 from messagedb_agent.store.embedded.place import Place
 
 LEFT_OUT = shutil.ignore_patterns("include", "*.a", "pgxs", "pkgconfig", "__pycache__")
@@ -23,15 +23,17 @@ def usable_binaries(binaries: Path, place: Place) -> Path:
     # A virtual environment below root's home, which nobody else may enter. Its permissions
     # are not ours to loosen.
     package = binaries.parent.parent
-    libraries = package.with_name(f"{package.name}.libs")
-    if not libraries.is_dir():
+    if package.name not in {module for module, _ in WHEELS}:
         raise EmbeddedServerError(
             f"the user that runs PostgreSQL for root (uid {account.uid}) can not run the programs "
             f"in {binaries}; set {VARIABLE} to a folder that everybody may read"
         )
     copy = place.root / f"programs-{version_of(binaries)}"
     if not copy.exists():
-        _copy_wheel(package, libraries, copy, account)
+        # Those of older wheels, and what a killed process left; no server runs from them now.
+        for old in place.root.glob("programs-*"):
+            shutil.rmtree(old)
+        _copy_wheel(binaries.parent, copy, account)
     return copy / binaries.relative_to(package.parent)
 
 
@@ -40,7 +42,7 @@ def _can_run(binaries: Path, account: Account) -> bool:
     return account.can_enter(binaries) and account.can_read(program.stat())
 
 
-def _copy_wheel(package: Path, libraries: Path, copy: Path, account: Account) -> None:
+def _copy_wheel(installation: Path, copy: Path, account: Account) -> None:
     def link_or_copy(source: str, target: str) -> str:
         info = Path(source).stat()
         if account.can_read(info):
@@ -54,8 +56,9 @@ def _copy_wheel(package: Path, libraries: Path, copy: Path, account: Account) ->
         return target
 
     new = copy.with_name(f"{copy.name}.{os.urandom(4).hex()}.new")
-    # auditwheel puts shared libraries into a sibling folder and links to them relatively.
-    for source in (*package.glob("pginstall*"), libraries):
+    # auditwheel may put shared libraries into a sibling folder, and links to them relatively.
+    package = installation.parent
+    for source in (installation, *package.parent.glob(f"{package.name}.libs")):
         target = new / source.relative_to(package.parent)
         shutil.copytree(source, target, symlinks=True, copy_function=link_or_copy, ignore=LEFT_OUT)
     for folder, _, _ in os.walk(new):

@@ -26,7 +26,7 @@ def answers(place: Place, seconds: float = 2.0) -> bool:
     try:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(seconds)
-            connection.connect(os.fsencode(place.socket_folder / SOCKET))
+            connection.connect(os.fsencode(place.socket))
             connection.sendall(SSL_REQUEST)
             return connection.recv(1) in {b"N", b"S"}
     except OSError:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
@@ -37,7 +38,10 @@ class EmbeddedServer:
         durable: bool = True,
         settings: Mapping[str, str] = NO_SETTINGS,
     ) -> None:
-        self._home = home.resolve()
+        try:
+            self._home = home.resolve()
+        except RuntimeError as error:
+            raise EmbeddedServerError(f"{error}; set {VARIABLE} to another folder") from error
         self._idle_seconds = idle_seconds
         self._durable = durable
         self._settings = settings
@@ -49,8 +53,7 @@ class EmbeddedServer:
 
     def acquire(self) -> Lease:
         """A hold on the running server, which is created or started if need be."""
-        _refuse_windows()
-        try:
+        with _in_one_line(self._home):
             place, fd = self._open_lease()
             try:
                 lock_shared(fd)
@@ -61,11 +64,6 @@ class EmbeddedServer:
             except BaseException:
                 os.close(fd)
                 raise
-        except OSError as error:
-            raise EmbeddedServerError(
-                f"can not use {error.filename or self._home} ({error.strerror}); "
-                f"set {VARIABLE} to a writable folder of your own"
-            ) from error
 
     def start(self) -> str:
         """Start the server without holding it; says how, like `Lease.how`."""
@@ -74,30 +72,30 @@ class EmbeddedServer:
 
     def stop(self, timeout: float = 30.0) -> bool:
         """Stop the server, whoever holds it. False if none was running."""
-        _refuse_windows()
-        place = locate(self._home)
-        if not place.start_lock.exists():
-            return False
         from signal import SIGINT  # noqa: PLC0415  seldom needed
 
         from messagedb_agent.store.embedded.starter import await_end  # noqa: PLC0415  slow
 
-        with holding(place.start_lock):
-            pid = live_postmaster(place)
-            if not pid:
+        with _in_one_line(self._home):
+            place = locate(self._home)
+            if not place.start_lock.exists():
                 return False
-            os.kill(pid, SIGINT)
-            if not await_end(place, timeout):
-                raise EmbeddedServerError(
-                    f"the database (process {pid}) did not stop within {timeout:.0f} seconds; "
-                    f"see {place.log}"
-                )
-            return True
+            with holding(place.start_lock):
+                pid = live_postmaster(place)
+                if not pid:
+                    return False
+                os.kill(pid, SIGINT)
+                if not await_end(place, timeout):
+                    raise EmbeddedServerError(
+                        f"the database (process {pid}) did not stop within {timeout:.0f} seconds; "
+                        f"see {place.log}"
+                    )
+        return True
 
     def status(self) -> ServerStatus:
         """What is known about the server now."""
-        _refuse_windows()
-        return ServerStatus(locate(self._home))
+        with _in_one_line(self._home):
+            return ServerStatus(locate(self._home))
 
     def _open_lease(self) -> tuple[Place, int]:
         place = locate(self._home)
@@ -125,8 +123,16 @@ def _is_up(place: Place) -> bool:
     return is_ready(place) and is_held(place.guard_lock)
 
 
-def _refuse_windows() -> None:
+@contextmanager
+def _in_one_line(home: Path) -> Iterator[None]:
     if sys.platform == "win32":
         raise EmbeddedServerError(
             "the private PostgreSQL does not work on Windows; use WSL, or set DATABASE_URL"
         )
+    try:
+        yield
+    except OSError as error:
+        raise EmbeddedServerError(
+            f"can not use {error.filename or home} ({error.strerror}); "
+            f"set {VARIABLE} to a writable folder of your own"
+        ) from error

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from signal import SIGINT
 
 from messagedb_agent.errors import EmbeddedServerError
 from messagedb_agent.store.embedded.binaries import find_binaries
@@ -16,7 +17,12 @@ from messagedb_agent.store.embedded.locks import is_held
 from messagedb_agent.store.embedded.messages import reason
 from messagedb_agent.store.embedded.place import Place, make_private
 from messagedb_agent.store.embedded.private_copy import usable_binaries
-from messagedb_agent.store.embedded.probe import is_ready, live_postmaster, remove_stale_locks
+from messagedb_agent.store.embedded.probe import (
+    is_ready,
+    live_postmaster,
+    read_pid_file,
+    remove_stale_locks,
+)
 
 PATIENCE = 60.0
 LOOK_EVERY = 0.005
@@ -48,6 +54,7 @@ class Starter:
                 # Another one may have started it and died; its supervisor carries on.
                 if is_ready(self._place):
                     return how
+                self._stop_if_unreachable()
             elif pid := live_postmaster(self._place):
                 adopt_server(pid, self._place, self._idle_seconds)
             else:
@@ -56,6 +63,12 @@ class Starter:
                 how = self._start()
                 tries += 1
             self._wait()
+
+    def _stop_if_unreachable(self) -> None:
+        # Somebody cleaned up the temporary files; nobody can connect any more.
+        pid, state = read_pid_file(self._place)
+        if state == "ready" and not self._place.socket.exists() and live_postmaster(self._place):
+            os.kill(pid, SIGINT)
 
     def _start(self) -> str:
         place = self._place
