@@ -70,7 +70,7 @@ def test_wrong_arguments_are_told() -> None:
 
 
 def test_a_tool_error_is_passed_on_as_it_is() -> None:
-    with pytest.raises(ToolError, match="^no such file$"):
+    with pytest.raises(ToolError, match=r"^no such file$"):
         execute_tool(failing_with(ToolError("no such file")), "fail", {})
 
 
@@ -111,7 +111,7 @@ def test_an_error_whose_text_fails_is_still_told() -> None:
         def __str__(self) -> str:
             raise RuntimeError
 
-    with pytest.raises(ToolError, match="Nasty: .*has no text"):
+    with pytest.raises(ToolError, match=r"Nasty: .*has no text"):
         execute_tool(failing_with(Nasty()), "fail", {})
 
 

@@ -4,12 +4,12 @@ import threading
 from pathlib import Path
 
 import pytest
+from tests.tools.conftest import Call
 
 from messagedb_agent.errors import ToolError
 from messagedb_agent.tools import ToolContext
 from messagedb_agent.tools.builtin import list_files as module
 from messagedb_agent.tools.builtin.list_files import list_files
-from tests.tools.conftest import Call
 
 
 @pytest.fixture
@@ -77,10 +77,12 @@ def test_a_cancelled_walk_ends(tree: Path) -> None:
 
 def test_very_deep_folders_are_left_out(workspace: Path, call: Call) -> None:
     (workspace / "/".join(["d"] * 300)).mkdir(parents=True)
+    (workspace / "e").touch()
 
     found = call(list_files, recursive=True)
 
-    assert len(found["entries"]) == 41
+    assert len(found["entries"]) == 42
+    assert found["entries"][-1] == "e"
     assert found["truncated"] is True
 
 

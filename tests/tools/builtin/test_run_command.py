@@ -7,12 +7,12 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.tools.conftest import Call
 
 from messagedb_agent.errors import ToolError
 from messagedb_agent.tools import ToolContext
 from messagedb_agent.tools.builtin.process import HeadAndTail, without_secrets
 from messagedb_agent.tools.builtin.run_command import run_command
-from tests.tools.conftest import Call
 
 
 def python(code: str) -> list[str]:
@@ -184,8 +184,18 @@ def test_secrets_of_the_environment_are_not_passed_on(
 
 @pytest.mark.parametrize(
     "name",
-    ["aws_secret_access_key", "MY_TOKEN", "USER_PASSWORD", "DB_HOST", "PGHOST", "REDIS_URL"]
-    + ["GOOGLE_APPLICATION_CREDENTIALS", "MYSQL_PWD", "SSH_PASSPHRASE", "DATABASE_URL"],
+    [
+        "aws_secret_access_key",
+        "MY_TOKEN",
+        "USER_PASSWORD",
+        "DB_HOST",
+        "PGHOST",
+        "REDIS_URL",
+        "GOOGLE_APPLICATION_CREDENTIALS",
+        "MYSQL_PWD",
+        "SSH_PASSPHRASE",
+        "DATABASE_URL",
+    ],
 )
 def test_names_of_secrets_are_recognised(name: str) -> None:
     assert without_secrets({name: "x", "PATH": "/bin", "PWD_": "y"}) == {
@@ -221,14 +231,14 @@ def test_what_can_not_be_run_is_told(
 
 
 def test_no_descriptor_and_no_zombie_is_left(call: Call) -> None:
-    call(run_command, argv=["true"])
-    before = len(os.listdir("/dev/fd"))
+    pid = int(call(run_command, argv=["sh", "-c", "echo $$"])["stdout"])
+    before = len(list(Path("/dev/fd").iterdir()))
     for _ in range(5):
         call(run_command, argv=["true"])
 
-    assert len(os.listdir("/dev/fd")) == before
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    assert len(list(Path("/dev/fd").iterdir())) == before
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
 
 
 def test_a_short_stream_is_kept_whole() -> None:

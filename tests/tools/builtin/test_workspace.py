@@ -132,7 +132,7 @@ def test_a_socket_is_refused(workspace: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_a_folder_is_no_file(workspace: Path) -> None:
     (workspace / "folder").mkdir()
 
-    with pytest.raises(ToolError, match="not a regular file|directory"):
+    with pytest.raises(ToolError, match=r"not a regular file|directory"):
         read_bytes(locate(workspace, "folder"))
     with pytest.raises(ToolError, match="not a regular file"):
         write_bytes(locate(workspace, "folder"), b"x")
@@ -209,7 +209,7 @@ def test_a_failed_write_leaves_nothing_behind(
 
 def test_no_descriptor_is_left_open(workspace: Path) -> None:
     def count() -> int:
-        return len(os.listdir("/dev/fd"))
+        return len(list(Path("/dev/fd").iterdir()))
 
     write_bytes(locate(workspace, "a/b"), b"x")
     before = count()
