@@ -43,6 +43,18 @@ class Count(int):
 Pair = namedtuple("Pair", "a b")  # noqa: PYI024  untyped ones exist
 
 
+class Ratio(float):
+    pass
+
+
+class Proxy:
+    def __getattr__(self, name: str) -> str:
+        return "anything"
+
+    def __str__(self) -> str:
+        return "proxy"
+
+
 class Silent:
     def __str__(self) -> str:
         raise ValueError("no")
@@ -78,6 +90,8 @@ class Silent:
         (Text("t"), "t"),
         (Count(4), 4),
         (1j, "1j"),
+        (Ratio(0.5), 0.5),
+        (Proxy(), "proxy"),
     ],
 )
 def test_results_become_json(value: Any, json: Any) -> None:
