@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, get_args, overload
+from typing import Any, NamedTuple, get_args, overload
 
 from messagedb_agent.events.base import JSONObject
 from messagedb_agent.tools.base import (
@@ -63,25 +63,39 @@ def tool(
     that don't go together, both when the function is defined.
     """
 
-    def make(function: Callable[..., Any]) -> Tool:
+    terms = _Terms(name, description, permission, recovery, timeout, transactional, probe)
+    return terms.make if function is None else terms.make(function)
+
+
+class _Terms(NamedTuple):
+    """What was said about a tool before its function is known."""
+
+    name: str | None
+    description: str | None
+    permission: Permission
+    recovery: Recovery | None
+    timeout: float
+    transactional: bool
+    probe: Probe | None
+
+    def make(self, function: Callable[..., Any]) -> Tool:
         signature = describe(function)
+        given = self.description
         made = Tool(
-            name=name if name is not None else getattr(function, "__name__", ""),
-            description=description if description is not None else signature.description,
+            name=getattr(function, "__name__", "") if self.name is None else self.name,
+            description=signature.description if given is None else given,
             parameters=signature.parameters,
             call=_caller(function, signature),
-            permission=permission,
-            recovery=recovery or ("retry" if transactional else "fail"),
-            timeout=timeout,
-            transactional=transactional,
-            probe=probe,
+            permission=self.permission,
+            recovery=self.recovery or ("retry" if self.transactional else "fail"),
+            timeout=self.timeout,
+            transactional=self.transactional,
+            probe=self.probe,
             check=signature.bind,
             function=function,
         )
         _refuse_odd_terms(made, signature)
         return made
-
-    return make if function is None else make(function)
 
 
 def _caller(

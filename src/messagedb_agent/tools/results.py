@@ -50,10 +50,12 @@ def text_of(value: object) -> str:
 
 
 def _convert(value: Any, depth: int) -> Any:
-    if value is None or type(value) in {bool, float, str}:
+    if value is None or type(value) in {bool, str}:
         return value
     if isinstance(value, enum.Enum):
         return _convert(value.value, depth)
+    if isinstance(value, float):
+        return float(value)
     if isinstance(value, int):
         return int(value) if value.bit_length() <= MAX_INT_BITS else hex(value)
     children = _children(value)
@@ -76,9 +78,10 @@ def _children(value: Any) -> dict[Any, Any] | list[Any] | None:
         return None
     if isinstance(value, Sequence):
         return list(value)
+    # Asked of the type, since an object may claim to have every attribute.
     for names in ("__dataclass_fields__", "__struct_fields__"):
-        if hasattr(value, names):
-            return {name: getattr(value, name) for name in getattr(value, names)}
+        if fields := getattr(type(value), names, None):
+            return {name: getattr(value, name) for name in fields}
     return None
 
 

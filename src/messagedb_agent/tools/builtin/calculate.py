@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from messagedb_agent.tools.builtin.arithmetic import evaluate
-from messagedb_agent.tools.builtin.bounds import Number
 from messagedb_agent.tools.define import tool
 
 
 @tool(permission="allow", recovery="retry")
-def calculate(expression: str) -> Number:
+def calculate(expression: str) -> int | float:
     """
     Compute the value of an arithmetic expression.
 
@@ -17,4 +15,8 @@ def calculate(expression: str) -> Number:
             sqrt, sin, cos, tan (radians), log, ln, log10, log2, exp, abs, round, min, max,
             floor, ceil, factorial. Example: "sqrt(2) * (3 + 4) ** 2".
     """
+    from messagedb_agent.tools.builtin.arithmetic import (  # noqa: PLC0415  compiles a large pattern
+        evaluate,
+    )
+
     return evaluate(expression)

@@ -9,6 +9,7 @@ they would resolve the name again, too.
 from __future__ import annotations
 
 import http.client
+import re
 import socket
 import ssl
 import threading
@@ -29,6 +30,7 @@ MAX_REDIRECTS = 5
 MAX_URL = 4_000
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PORTS = {"http": 80, "https": 443}
+_HOST = re.compile(r"[A-Za-z0-9_.:%-]+")
 _SAFE = "/%:@!$&'()*+,;=~-._?"
 _POLL_SECONDS = 0.05
 _HEADERS = {
@@ -136,6 +138,8 @@ def _checked(url: str) -> SplitResult:
         if not host:
             raise ToolError("the URL names no host")
         name = host if ":" in host else host.encode("idna").decode("ascii")
+        if not _HOST.fullmatch(name):
+            raise ValueError(name)
         path, query = quote(parts.path or "/", safe=_SAFE), quote(parts.query, safe=_SAFE)
     except ValueError as error:
         raise ToolError(f"not a URL: {url[:200]!r}") from error

@@ -19,7 +19,7 @@ _KNOWN_CHARSETS = re.compile(
     r"|gb2312|gbk|gb18030|big5(-hkscs)?|shift[-_]jis|euc-(jp|kr)|iso-2022-jp|koi8-[ru]",
     re.IGNORECASE,
 )
-_TAG = re.compile(r"/?([a-zA-Z][a-zA-Z0-9]*)")
+_MARKUP = re.compile(r"<(?:!--|[!?]|(/?)([a-zA-Z][a-zA-Z0-9]*))")
 _SPACES = re.compile(r"[^\S\n]+")
 _BLANK_LINES = re.compile(r"\n{3,}")
 _HIDDEN = frozenset({"script", "style", "template", "noscript", "svg", "iframe", "object"})
@@ -55,28 +55,23 @@ def visible(page: str) -> str:
     lower, position = page.lower(), 0
     if len(lower) != len(page):
         lower = page  # rare letters change length; then tags are found in lower case only
-    while (start := page.find("<", position)) >= 0:
-        pieces.append(_words(page[position:start]))
-        position, piece = _after_tag(page, lower, start)
+    while markup := _MARKUP.search(page, position):
+        pieces.append(_words(page[position : markup.start()]))
+        position, piece = _after(markup, lower)
         pieces.append(piece)
     pieces.append(_words(page[position:]))
     lines = (line.strip() for line in _SPACES.sub(" ", "".join(pieces)).split("\n"))
     return _BLANK_LINES.sub("\n\n", "\n".join(lines)).strip()
 
 
-def _after_tag(page: str, lower: str, start: int) -> tuple[int, str]:
-    """Where the markup that begins at `start` is over, and what it stands for."""
-    if page.startswith("<!--", start):
-        return _end_of(page, "-->", start + 4), ""
-    tag = _TAG.match(page, start + 1)
-    if tag is None:
-        if page.startswith(("<!", "<?"), start):
-            return _end_of(page, ">", start), ""
-        return start + 1, "<"
-    name, closing = tag[1].lower(), page[start + 1] == "/"
-    end = _end_of(page, ">", start)
-    if name in _HIDDEN and not closing and page[end - 2 : end] != "/>":
-        end = _end_of(page, ">", _end_of(lower, f"</{name}", end))
+def _after(markup: re.Match[str], lower: str) -> tuple[int, str]:
+    """Where a piece of markup is over, and what it stands for in text."""
+    if markup[0] == "<!--":
+        return _end_of(lower, "-->", markup.end()), ""
+    end = _end_of(lower, ">", markup.end())
+    closing, name = markup[1], (markup[2] or "").lower()
+    if name in _HIDDEN and not closing and lower[end - 2 : end] != "/>":
+        end = _end_of(lower, ">", _end_of(lower, f"</{name}", end))
     if name not in _BLOCKS:
         return end, ""
     return end, "\n- " if name == "li" and not closing else "\n"

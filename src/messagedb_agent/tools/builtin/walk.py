@@ -45,33 +45,35 @@ class Walk:
 
     def __call__(self, *, recursive: bool) -> Iterator[Found]:
         """Everything in the folder, and with `recursive` below it; names sorted in each folder."""
-        walked = os.fwalk(".", dir_fd=self._descriptor, follow_symlinks=False)
+        walked = os.fwalk(
+            ".", dir_fd=self._descriptor, follow_symlinks=False, onerror=lambda _: self.stop()
+        )
         for top, folders, files, parent in walked:
             prefix = "" if top == "." else top.removeprefix("./") + "/"
             inner = set(folders)
             for name in sorted([*folders, *files]):
                 if self._exhausted():
+                    self.stop()
                     return
                 yield Found(parent, name, prefix + name, name in inner)
             if not recursive:
                 return
             deep = prefix.count("/") >= _MAX_DEPTH
-            self.complete &= not (deep and folders)
+            if deep and folders:
+                self.stop()
             folders[:] = [] if deep else sorted(inner - _SKIPPED)
 
     def stop(self) -> None:
-        """Note that the caller left early."""
+        """Note that something was left out."""
         self.complete = False
 
     def _exhausted(self) -> bool:
         self._visited += 1
-        if (
+        return (
             self._visited > MAX_VISITED
             or time.monotonic() > self._deadline
             or self._cancelled.is_set()
-        ):
-            self.complete = False
-        return not self.complete
+        )
 
 
 def matches(path: str, pattern: str) -> bool:

@@ -10,7 +10,6 @@ Needs the POSIX calls that are relative to a folder's descriptor.
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -109,7 +108,7 @@ def write_bytes(location: Location, data: bytes) -> bool:
         mode = _mode_at(parent, name)
         if mode is not None and not stat.S_ISREG(mode):
             raise ToolError(f"{location} is not a regular file")
-        temporary = f".{secrets.token_hex(8)}.tmp"
+        temporary = f".{os.urandom(8).hex()}.tmp"
         try:
             _write_at(parent, temporary, data, mode)
             os.replace(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
