@@ -62,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
         _add_list,
         _add_approve,
         _add_deny,
+        _add_interrupt,
         _add_end,
         _add_db,
         _add_doctor,
@@ -145,6 +146,11 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--workspace", metavar="DIR", help="folder that file tools may use (default: current)"
+    )
+    parser.add_argument(
+        "--no-follow",
+        action="store_true",
+        help="leave with exit code 5 when another process drives the thread",
     )
     parser.add_argument("--show-thinking", action="store_true", help="show the model's thinking")
 
@@ -246,6 +252,9 @@ def _add_approve(commands: Subparsers, common: argparse.ArgumentParser) -> None:
         choices=("tool", "arguments"),
         help="ask no more in this thread: for the tool, or for it with the same arguments",
     )
+    parser.add_argument(
+        "--result", metavar="JSON", help="do not run it: this is its result, found out otherwise"
+    )
     parser.add_argument("--by", metavar="NAME", help="who approves (default: you)")
 
 
@@ -264,6 +273,19 @@ def _add_deny(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--reason", metavar="TEXT", help="what to tell the model")
     parser.add_argument("--by", metavar="NAME", help="who refuses (default: you)")
+
+
+def _add_interrupt(commands: Subparsers, common: argparse.ArgumentParser) -> None:
+    parser = _command(
+        commands,
+        common,
+        "interrupt",
+        lazily("manage", "interrupt"),
+        "stop the running turn of a thread, wherever it runs",
+        examples="  ./cli interrupt last && ./cli continue last",
+    )
+    parser.add_argument("thread", metavar="THREAD", help=_THREAD)
+    parser.add_argument("--reason", metavar="TEXT", help="why it is stopped")
 
 
 def _add_end(commands: Subparsers, common: argparse.ArgumentParser) -> None:

@@ -85,7 +85,15 @@ def writer(config: Config) -> Iterator[MessageDBClient]:
     from messagedb_agent.cli.terminal import complain
     from messagedb_agent.store.client import MessageDBClient
 
-    with database(config) as conninfo, MessageDBClient(conninfo, on_wait=complain) as store:
+    def revive() -> None:
+        # A private server that died is brought back by whoever needs it.
+        if config.database is None:
+            embedded_server(config).acquire().close()
+
+    with (
+        database(config) as conninfo,
+        MessageDBClient(conninfo, on_wait=complain, revive=revive) as store,
+    ):
         try:
             store.health_check()
         except SchemaMissingError:

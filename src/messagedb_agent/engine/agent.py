@@ -22,6 +22,7 @@ from messagedb_agent.projections.next_step import (
     rest_when_ended,
     rest_when_halted,
     settle_tools,
+    stop_when_asked,
 )
 from messagedb_agent.tools.registry import ToolRegistry
 
@@ -60,6 +61,7 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
         return (
             *self.extra_deciders,
             rest_when_ended,
+            stop_when_asked,
             rest_when_halted,
             within(self.limits),
             settle_tools(

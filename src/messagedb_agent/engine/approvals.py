@@ -39,6 +39,11 @@ class ApprovalPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def recovery(call: CallState, tools: ToolRegistry) -> RecoveryChoice:
-    """What the called tool declared for the case that it is interrupted."""
+    """
+    What the called tool declared for the case that it is interrupted.
+
+    A transactional tool without an outcome has had no effect, so it is always run again, and
+    so is one that does not exist, for running it only tells the model so.
+    """
     tool = tools.get(call.call.name)
-    return "fail" if tool is None else tool.recovery
+    return "retry" if tool is None or tool.transactional else tool.recovery

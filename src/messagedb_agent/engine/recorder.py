@@ -102,9 +102,10 @@ class Recorder:
         self._store.append(self.stream_name, self._new(events), connection=connection)
         self.state = self._committed.state
 
-    def abandon(self) -> None:
-        """Forget what is not committed, and fold what is; for a run that was interrupted."""
-        self._clear()
+    def settle(self) -> None:
+        """Keep the facts, drop the intentions, and fold what others did: the run stops here."""
+        self._intentions = []
+        self.flush()
         self.catch_up()
 
     def _reconsider(self) -> None:

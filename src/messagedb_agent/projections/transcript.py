@@ -127,6 +127,7 @@ _ENTRIES: dict[type[Event], Callable[[Any], Entry]] = {
     user.ToolExecutionApproved: _approved,
     user.ToolExecutionRejected: _rejected,
     user.SessionTerminationRequested: _with_reason("asked to end"),
+    user.TurnInterruptRequested: _with_reason("asked to stop"),
     user.TurnResumed: _with_reason("resumed"),
     user.ThreadReopened: _with_reason("reopened"),
     user.ThreadRenamed: lambda event: Entry("system", f"renamed to {event.title}"),

@@ -8,12 +8,12 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.tools.conftest import Call
 
 from messagedb_agent.errors import ToolError
 from messagedb_agent.tools.builtin.arithmetic import evaluate
 from messagedb_agent.tools.builtin.bounds import MAX_BITS
 from messagedb_agent.tools.builtin.calculate import calculate
+from tests.tools.conftest import Call
 
 Number = int | float
 

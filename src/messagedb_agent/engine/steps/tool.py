@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
@@ -22,6 +22,7 @@ from messagedb_agent.events.tool import (
     ToolExecutionRequested,
 )
 from messagedb_agent.llm.base import Cancellation
+from messagedb_agent.projections.interruption import identity
 from messagedb_agent.projections.next_step import RunTools
 from messagedb_agent.projections.tool_calls import CallState
 from messagedb_agent.store.base import EventStore
@@ -120,7 +121,7 @@ def _claim(call: CallState) -> ToolExecutionRequested:
         tool_name=call.call.name,
         arguments=call.arguments,
         attempt=call.attempts + 1,
-        **_identity(call),
+        **identity(call),
     )
 
 
@@ -131,33 +132,11 @@ def _outcome(call: CallState, done: Finished) -> Event:
             error_message=str(done.error),
             retry_count=call.attempts,
             error_type=done.error_type,
-            **_identity(call),
+            **identity(call),
         )
     return ToolExecutionCompleted(
         tool_name=call.call.name,
         result=done.result,
         execution_time_ms=round(done.seconds * 1000, 1),
-        **_identity(call),
+        **identity(call),
     )
-
-
-def failures(calls: Sequence[CallState], message: str, error_type: str) -> tuple[Event, ...]:
-    """The events that end these calls without an answer."""
-    return tuple(
-        ToolExecutionFailed(
-            tool_name=call.call.name,
-            error_message=message,
-            retry_count=max(0, call.attempts - 1),
-            error_type=error_type,
-            **_identity(call),
-        )
-        for call in calls
-    )
-
-
-def _identity(call: CallState) -> dict[str, Any]:
-    return {
-        "tool_id": call.call.id,
-        "tool_call_id": call.call.id,
-        "tool_index": call.index,
-    }
