@@ -20,7 +20,7 @@ from messagedb_agent.projections.base import Projection
 Halt: TypeAlias = Literal["failed", "interrupted", "limit"]
 
 
-class Turn(msgspec.Struct, frozen=True, kw_only=True):
+class Turn(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """
     The turn since the last user message, or since somebody resumed it.
 
