@@ -70,7 +70,10 @@ def _expanded(given: Mapping[str, Any]) -> dict[str, Any]:
     try:
         parts = conninfo_to_dict(name)
     except psycopg.ProgrammingError as error:
-        raise ConfigurationError(f"DATABASE_URL is wrong: {first_line(error)}") from error
+        # The parser quotes what it could not read, which may be a password.
+        raise ConfigurationError(
+            "DATABASE_URL is wrong: it can not be read as a connection URI or string"
+        ) from error
     return {**given, "dbname": None, **parts}
 
 
