@@ -82,8 +82,13 @@ def reader(config: Config) -> Iterator[QuickConnection]:
 @contextmanager
 def writer(config: Config) -> Iterator[MessageDBClient]:
     """The event store, for commands that write."""
+    import logging
+
     from messagedb_agent.cli.terminal import complain
     from messagedb_agent.store.client import MessageDBClient
+
+    # What the pool reports, the store deals with; it waits, goes on, or says so itself.
+    logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
 
     def revive() -> None:
         # A private server that died is brought back by whoever needs it.

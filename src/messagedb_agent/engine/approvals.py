@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import msgspec
 
+from messagedb_agent.errors import ToolError
 from messagedb_agent.projections.next_step import Permission, RecoveryChoice
 from messagedb_agent.projections.tool_calls import CallState
+from messagedb_agent.tools.executor import check_call
 from messagedb_agent.tools.registry import ToolRegistry
+
+
+MAX_TOOL_ATTEMPTS = 25
+"""How often a call that may be retried is begun before the model is told that it failed."""
 
 
 class ApprovalPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,11 +31,13 @@ class ApprovalPolicy(msgspec.Struct, frozen=True, kw_only=True):
         """
         Whether a call may run.
 
-        A tool that does not exist needs no permission: running it does nothing but tell the
-        model so. Nothing else is let through unless something says that it may.
+        A call of a tool that does not exist, or with arguments that don't fit, needs no
+        permission: running it does nothing but tell the model so. Nothing else is let
+        through unless something says that it may.
         """
-        tool = tools.get(call.call.name)
-        if tool is None:
+        try:
+            tool = check_call(tools, call.call.name, call.arguments)
+        except ToolError:
             return "allow"
         if tool.name in self.denied or tool.permission == "deny":
             return "deny"
@@ -42,8 +50,10 @@ def recovery(call: CallState, tools: ToolRegistry) -> RecoveryChoice:
     """
     What the called tool declared for the case that it is interrupted.
 
-    A transactional tool without an outcome has had no effect, so it is always run again, and
-    so is one that does not exist, for running it only tells the model so.
+    A transactional tool without an outcome has had no effect, so it is run again, and so is
+    one that does not exist, for running it only tells the model so. A call that takes its
+    process along time after time is given up.
     """
     tool = tools.get(call.call.name)
-    return "retry" if tool is None or tool.transactional else tool.recovery
+    choice: RecoveryChoice = "retry" if tool is None or tool.transactional else tool.recovery
+    return "fail" if choice == "retry" and call.attempts >= MAX_TOOL_ATTEMPTS else choice

@@ -73,8 +73,17 @@ class Loop(msgspec.Struct, frozen=True):
         """Record what a step yields, and let it go on only while that worked."""
         try:
             yielded = self.around.advance(step, None)
-            while self._write(yielded):
-                yielded = self.around.advance(step, self.recorder.state)
+            while True:
+                try:
+                    if not self._write(yielded):
+                        return
+                except Exception as error:
+                    if not (isinstance(yielded, Outcome) and yielded.connection):
+                        raise
+                    # The transaction is the step's: it rolls back, and may know how to go on.
+                    yielded = step.throw(error)
+                else:
+                    yielded = self.around.advance(step, self.recorder.state)
         except StopIteration:
             return
         finally:

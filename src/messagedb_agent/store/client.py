@@ -183,8 +183,17 @@ class MessageDBClient:
                 raise
             raise translate(error) from error
 
-    def read(self, stream_name: str, *, position: int = 0) -> Iterator[RecordedEvent]:
-        """The events from a position on; no connection is held between two pages."""
+    def read(
+        self,
+        stream_name: str,
+        *,
+        position: int = 0,
+        connection: psycopg.Connection[Any] | None = None,
+    ) -> Iterator[RecordedEvent]:
+        """The events from a position on; no pooled connection is held between two pages."""
+        if connection is not None:
+            yield from operations.read_events(connection, stream_name, position)
+            return
         while True:
             rows = self._perform(_page_from(stream_name, position))
             yield from map(decode, rows)
