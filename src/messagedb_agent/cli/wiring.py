@@ -119,6 +119,7 @@ def agent_for(options: argparse.Namespace, config: Config, state: ThreadState) -
 
     A thread keeps its model, unless that is the stand-in and a real one was set up since.
     """
+    from messagedb_agent.cli.policy import read_policy
     from messagedb_agent.engine.agent import Agent
     from messagedb_agent.engine.approvals import ApprovalPolicy
     from messagedb_agent.engine.limits import Limits
@@ -137,7 +138,12 @@ def agent_for(options: argparse.Namespace, config: Config, state: ThreadState) -
         llm=create_llm_client(_model_name(options, config, state), settings),
         tools=tools,
         system_prompt=_read_prompt(options.system) if options.system else prompt,
-        policy=ApprovalPolicy(allow_all=options.auto_approve, allowed=allowed, denied=denied),
+        policy=ApprovalPolicy(
+            allow_all=options.auto_approve,
+            rules=read_policy(options.policy) if options.policy else (),
+            allowed=allowed,
+            denied=denied,
+        ),
         limits=Limits(
             max_steps=options.max_steps or config.max_iterations, max_tokens=options.max_tokens
         ),

@@ -2,28 +2,68 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
 import msgspec
 
 from messagedb_agent.errors import ToolError
+from messagedb_agent.events.json_text import to_json
 from messagedb_agent.projections.next_step import Permission, RecoveryChoice
 from messagedb_agent.projections.tool_calls import CallState
 from messagedb_agent.tools.executor import check_call
 from messagedb_agent.tools.registry import ToolRegistry
 
+_STRICTEST_FIRST: tuple[Permission, ...] = ("deny", "ask", "allow")
 
 MAX_TOOL_ATTEMPTS = 25
 """How often a call that may be retried is begun before the model is told that it failed."""
+
+
+class PolicyRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    A permission for calls of a tool whose arguments look a certain way.
+
+    `tool` and each of `arguments` are patterns as in file names (`*`, `?`, `[...]`). A list
+    is matched as its items with spaces between, other values as their JSON text. A call
+    without one of the arguments does not match.
+    """
+
+    permission: Permission
+    tool: str = "*"
+    arguments: dict[str, str] = msgspec.field(default_factory=dict)
+
+    def matches(self, name: str, arguments: Any) -> bool:
+        """Whether the rule speaks of this call."""
+        if not fnmatchcase(name, self.tool):
+            return False
+        given = arguments if isinstance(arguments, Mapping) else {}
+        return all(
+            key in given and fnmatchcase(_as_text(given[key]), pattern)
+            for key, pattern in self.arguments.items()
+        )
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return " ".join(map(_as_text, value))
+    return to_json(value)
 
 
 class ApprovalPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """
     What a run adds to the permissions that tools declare.
 
-    `allow_all` lets every known tool run that is not denied, `allowed` names tools that may run
-    without asking, `denied` those that never run, whatever else is said.
+    `denied` names tools that never run, whatever else is said. Then the `rules` that match a
+    call decide, the strictest of them if they disagree. Then `allow_all` and `allowed` let
+    tools run without asking, and last comes what the tool itself declares.
     """
 
     allow_all: bool = False
+    rules: tuple[PolicyRule, ...] = ()
     allowed: frozenset[str] = frozenset()
     denied: frozenset[str] = frozenset()
 
@@ -41,6 +81,12 @@ class ApprovalPolicy(msgspec.Struct, frozen=True, kw_only=True):
             return "allow"
         if tool.name in self.denied or tool.permission == "deny":
             return "deny"
+        matching = {
+            rule.permission for rule in self.rules if rule.matches(tool.name, call.arguments)
+        }
+        for strictness in _STRICTEST_FIRST:
+            if strictness in matching:
+                return strictness
         if self.allow_all or tool.name in self.allowed or tool.permission == "allow":
             return "allow"
         return "ask"
