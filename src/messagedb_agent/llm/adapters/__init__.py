@@ -1,3 +1,4 @@
 """
-Providers' protocols: pure `to_request`, `read` and `from_response` beside thin classes doing IO.
+Providers' protocols: each a pure half (`to_request`, `from_stream`, `from_response`) beside a
+thin class doing IO.
 """

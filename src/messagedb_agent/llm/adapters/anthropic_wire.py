@@ -206,7 +206,9 @@ class _Assembly:
         return self._message | {"content": [self._blocks[i] for i in sorted(self._blocks)]}
 
 
-def read(events: Iterable[JSONObject], request: ModelRequest) -> Generator[Delta, None, Completion]:
+def from_stream(
+    events: Iterable[JSONObject], request: ModelRequest
+) -> Generator[Delta, None, Completion]:
     """Give the deltas of a stream, and return the answer when it is complete."""
     assembly = _Assembly()
     for event in events:

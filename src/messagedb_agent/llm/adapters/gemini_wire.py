@@ -134,7 +134,9 @@ def _results(turn: AssistantTurn) -> list[JSONObject]:
     return answers
 
 
-def read(events: Iterable[JSONObject], request: ModelRequest) -> Generator[Delta, None, Completion]:
+def from_stream(
+    events: Iterable[JSONObject], request: ModelRequest
+) -> Generator[Delta, None, Completion]:
     """Give the deltas of a stream, and return the answer when it is complete."""
     parts: list[dict[str, Any]] = []
     whole: dict[str, Any] = {}

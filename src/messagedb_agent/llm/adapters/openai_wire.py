@@ -147,7 +147,9 @@ def _results(turn: AssistantTurn) -> list[JSONObject]:
     ]
 
 
-def read(events: Iterable[JSONObject], request: ModelRequest) -> Generator[Delta, None, Completion]:
+def from_stream(
+    events: Iterable[JSONObject], request: ModelRequest
+) -> Generator[Delta, None, Completion]:
     """Give the deltas of a stream, and return the answer when it is complete."""
     message: dict[str, Any] = {"role": "assistant"}
     calls: list[dict[str, Any]] = []

@@ -34,7 +34,7 @@ def vertex_claude(model_name: str, name: str, settings: ModelSettings) -> Remote
 
     return RemoteModel(
         model_name,
-        wire=Wire(partial(anthropic_wire.to_request, model=name), anthropic_wire.read),
+        wire=Wire(partial(anthropic_wire.to_request, model=name), anthropic_wire.from_stream),
         connect=connect,
         backend=_vertex("Claude on Vertex AI", name, settings.location("CLOUD_ML_REGION")),
     )
@@ -50,7 +50,7 @@ def vertex_gemini(model_name: str, name: str, settings: ModelSettings) -> Remote
 
     return RemoteModel(
         model_name,
-        wire=Wire(partial(gemini_wire.to_request, model=name), gemini_wire.read),
+        wire=Wire(partial(gemini_wire.to_request, model=name), gemini_wire.from_stream),
         connect=connect,
         backend=_vertex("Gemini on Vertex AI", name, settings.location("GOOGLE_CLOUD_LOCATION")),
     )
@@ -69,7 +69,7 @@ def anthropic(model_name: str, name: str, settings: ModelSettings) -> RemoteMode
 
     return RemoteModel(
         model_name,
-        wire=Wire(partial(anthropic_wire.to_request, model=name), anthropic_wire.read),
+        wire=Wire(partial(anthropic_wire.to_request, model=name), anthropic_wire.from_stream),
         connect=connect,
         backend=Backend(
             name="Anthropic",
@@ -101,7 +101,8 @@ def openai(model_name: str, name: str, settings: ModelSettings) -> RemoteModel:
     return RemoteModel(
         model_name,
         wire=Wire(
-            partial(openai_wire.to_request, model=name, is_openai=is_openai), openai_wire.read
+            partial(openai_wire.to_request, model=name, is_openai=is_openai),
+            openai_wire.from_stream,
         ),
         connect=connect,
         backend=Backend(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
@@ -21,12 +21,15 @@ from messagedb_agent.llm.base import (
 )
 from messagedb_agent.llm.failures import Backend, translate
 
+Answering: TypeAlias = Generator[Delta, None, Completion]
+"""An answer on its way: gives its pieces, and returns the whole."""
+
 
 class Wire(msgspec.Struct, frozen=True):
     """The pure half: a request as the provider's body, and a stream's events as an answer."""
 
     to_request: Callable[[ModelRequest], dict[str, Any]]
-    read: Callable[[Iterable[JSONObject], ModelRequest], Generator[Delta, None, Completion]]
+    from_stream: Callable[[Iterable[JSONObject], ModelRequest], Answering]
 
 
 class Connection(Protocol):
@@ -70,19 +73,17 @@ class RemoteModel:
         """Ask the model, giving pieces to `on_delta` as they come."""
         body = self._wire.to_request(request)
         events = read_in_background(lambda: self._connected().stream(body), cancelled)
-        answer = self._wire.read(events, request)
-        while True:
-            try:
-                delta = next(answer)
-            except StopIteration as end:
-                completion: Completion = end.value
-                return completion
-            except AgentError:
-                raise
-            except Exception as error:
-                raise translate(error, self._backend) from error
-            # Outside of the try: what a listener raises is no failure of the model.
-            on_delta(delta)
+        answer = self._wire.from_stream(events, request)
+        # The listener is called outside of the translation: what it raises is its own.
+        return drive(self._translated(answer), on_delta)
+
+    def _translated(self, answer: Answering) -> Answering:
+        try:
+            return (yield from answer)
+        except AgentError:
+            raise
+        except Exception as error:
+            raise translate(error, self._backend) from error
 
     def _connected(self) -> Connection:
         with self._lock:
@@ -91,14 +92,8 @@ class RemoteModel:
             return self._connection
 
 
-def read_to_end(
-    wire: Wire,
-    events: Iterable[JSONObject],
-    request: ModelRequest,
-    on_delta: Callable[[Delta], None] = ignore_delta,
-) -> Completion:
-    """The answer in a recorded stream: the whole pure half, without a provider."""
-    answer = wire.read(events, request)
+def drive(answer: Answering, on_delta: Callable[[Delta], None] = ignore_delta) -> Completion:
+    """Hand the pieces of an answer on, and return the whole."""
     while True:
         try:
             delta = next(answer)
