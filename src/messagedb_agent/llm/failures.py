@@ -85,7 +85,13 @@ _CONTEXT = re.compile(
 _SECRET = re.compile(r"(sk-|AIza|ya29\.|Bearer )[\w.*\-]{4,}")
 _TIMEOUTS = {"APITimeoutError", "TimeoutException", "TimeoutError"}
 _CONNECTION = {"APIConnectionError", "TransportError", "NetworkError", "ConnectionError"}
-_BROKEN = {"JSONDecodeError", "ValidationError", "APIResponseValidationError", "UnicodeDecodeError"}
+_BROKEN = {
+    "APIResponseValidationError",
+    "JSONDecodeError",
+    "UnicodeDecodeError",
+    "UnknownApiResponseError",
+    "ValidationError",
+}
 
 
 def translate(error: Exception, backend: Backend) -> AgentError:

@@ -45,6 +45,7 @@ class ProviderServer:
     def __init__(self, *replies: Reply) -> None:
         self.requests: list[Received] = []
         self.tokens_given = 0
+        self.refuses_tokens = False
         self._replies = deque(replies)
         self._credentials: dict[str, str] = {}
         self._server = _Server(self)
@@ -62,6 +63,7 @@ class ProviderServer:
         """Forget the script and what was asked."""
         self.requests.clear()
         self._replies.clear()
+        self.refuses_tokens = False
 
     def next_reply(self) -> Reply:
         """The reply that is due; past the end, an error that says so."""
@@ -137,6 +139,9 @@ class _Handler(BaseHTTPRequestHandler):
         provider = self.server.provider
         raw = self.rfile.read(int(self.headers.get("content-length") or 0))
         if self.path == "/token":
+            if provider.refuses_tokens:
+                self._answer(400, {"error": "invalid_grant", "error_description": "revoked"}, {})
+                return
             provider.tokens_given += 1
             token = {"access_token": "test-token", "expires_in": 3599, "token_type": "Bearer"}
             self._answer(200, token, {})

@@ -110,15 +110,20 @@ def _user_block(block: JSONObject) -> JSONObject:
 def _answer(message: AssistantMessage, model_name: str) -> list[JSONObject]:
     if message.api == API and message.content:
         same_model = message.model_name in {"", model_name}
-        return [
-            block
-            for block in message.content
-            # A thinking block is bound to its model, and blank text is refused.
-            if (block.get("type") != "text" or str(block.get("text", "")).strip())
-            and (same_model or block.get("type") not in _THINKING)
-        ]
+        blocks = [block for block in message.content if _is_accepted(block, same_model=same_model)]
+        while blocks and blocks[-1].get("type") in _THINKING:
+            # An answer that was cut while it thought: no message may end like that.
+            blocks.pop()
+        return blocks
     text = [{"type": "text", "text": message.text}] if message.text.strip() else []
     return [*text, *(_tool_use(call) for call in message.tool_calls)]
+
+
+def _is_accepted(block: JSONObject, *, same_model: bool) -> bool:
+    """Blank text is refused, and a thinking block is bound to its model."""
+    if block.get("type") == "text":
+        return bool(str(block.get("text", "")).strip())
+    return same_model or block.get("type") not in _THINKING
 
 
 def _tool_use(call: ToolCall) -> JSONObject:

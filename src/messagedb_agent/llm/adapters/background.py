@@ -34,15 +34,16 @@ def read_in_background(
 
     def work() -> None:
         try:
-            for event in open_stream():
-                if abandoned.is_set():
-                    return
-                inbox.put(event)
+            # Connecting takes a while the first time; nothing is to be sent, and paid for, after.
+            stream = iter(open_stream())
+            while not abandoned.is_set():
+                inbox.put(next(stream))
+        except StopIteration:
+            inbox.put(_End())
         except Exception as error:  # noqa: BLE001 - it is raised in the thread that waits
             inbox.put(_End(error))
-        else:
-            inbox.put(_End())
 
+    stop_if_cancelled(cancelled)
     context = contextvars.copy_context()
     threading.Thread(target=context.run, args=(work,), name="model-call", daemon=True).start()
     try:

@@ -11,6 +11,7 @@ from messagedb_agent.llm.adapters import google_credentials
 from messagedb_agent.llm.settings import ModelSettings
 
 _NOT_WIRE = {"sdkHttpResponse", "automaticFunctionCallingHistory", "parsed"}
+_STANDARD_ALPHABET = str.maketrans("-_", "+/")
 
 
 class GeminiConnection:
@@ -23,7 +24,16 @@ class GeminiConnection:
         """Send a request and give the chunks of its answer as JSON."""
         for chunk in self._client.models.generate_content_stream(**body):
             event: dict[str, Any] = chunk.model_dump(mode="json", exclude_none=True, by_alias=True)
+            _restore_signatures(event)
             yield {key: value for key, value in event.items() if key not in _NOT_WIRE}
+
+
+def _restore_signatures(event: dict[str, Any]) -> None:
+    """The SDK writes bytes in the URL-safe alphabet, the service in the standard one."""
+    for candidate in event.get("candidates") or []:
+        for part in (candidate.get("content") or {}).get("parts") or []:
+            if signature := part.get("thoughtSignature"):
+                part["thoughtSignature"] = signature.translate(_STANDARD_ALPHABET)
 
 
 def connect(settings: ModelSettings) -> GeminiConnection:

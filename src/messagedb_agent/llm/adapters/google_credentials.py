@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -19,9 +20,12 @@ def load(environ: Mapping[str, str]) -> tuple[Any, str | None]:
     import google.auth
 
     auth: Any = google.auth
-    # Not for the person at the terminal: calls work, and a quota project is theirs to choose.
+    # Not for the person at the terminal: calls work without a quota project, and a file that
+    # the operator names is as trusted as the one that the SDK would find by itself.
     warnings.filterwarnings("ignore", message="Your application has authenticated using end user")
-    if path := environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
+    warnings.filterwarnings("ignore", message="The load_credentials_from_file method is deprecated")
+    path = environ.get("GOOGLE_APPLICATION_CREDENTIALS")
+    if path and path != os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
         credentials, project = auth.load_credentials_from_file(path, scopes=_SCOPES)
     else:
         credentials, project = auth.default(scopes=_SCOPES)
