@@ -88,6 +88,7 @@ _CONNECTION = {"APIConnectionError", "TransportError", "NetworkError", "Connecti
 _BROKEN = {
     "APIResponseValidationError",
     "JSONDecodeError",
+    "LookupError",
     "UnicodeDecodeError",
     "UnknownApiResponseError",
     "ValidationError",

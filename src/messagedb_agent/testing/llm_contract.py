@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from functools import cache
 from typing import Any, ClassVar
 
 import msgspec
@@ -90,6 +91,15 @@ def results_for(answer: AssistantMessage, *results: Any) -> list[ToolResult]:
     ]
 
 
+@cache
+def _client(model_name: str, environ: tuple[tuple[str, str], ...]) -> LLM:
+    """Making one reads the machine's certificates, which is most of a test's time."""
+    settings = ModelSettings(
+        gcp_project="p1", gcp_location="global", environ=dict(environ), timeout_seconds=5
+    )
+    return create_llm_client(model_name, settings)
+
+
 class AdapterContract:
     """The suite; `messages_of` finds the conversation in a recorded request."""
 
@@ -98,15 +108,7 @@ class AdapterContract:
     @pytest.fixture
     def client(self, server: ProviderServer) -> LLM:
         """The model under test, talking to the server."""
-        return create_llm_client(
-            self.model_name,
-            ModelSettings(
-                gcp_project="p1",
-                gcp_location="global",
-                environ=server.environment(),
-                timeout_seconds=5,
-            ),
-        )
+        return _client(self.model_name, tuple(sorted(server.environment().items())))
 
     def messages_of(self, body: Any) -> list[Any]:
         """The conversation in a request, without marks that move."""

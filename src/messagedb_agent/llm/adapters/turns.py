@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import msgspec
@@ -68,7 +69,7 @@ def _rounds(messages: Sequence[Message]) -> list[tuple[int, int]]:
         for index, message in enumerate(messages)
         if index == 0 or isinstance(message, AssistantMessage)
     ]
-    return list(zip(starts, [*starts[1:], len(messages)], strict=True))
+    return list(pairwise([*starts, len(messages)]))
 
 
 def _answered(
