@@ -275,3 +275,15 @@ def test_a_direct_call_sends_the_key_and_no_project(server: ProviderServer) -> N
     assert got.path == "/v1/messages"
     assert "test-key" in (got.headers.get("authorization", "") + got.headers.get("x-api-key", ""))
     assert got.body["model"] == "claude-x"
+
+
+@pytest.mark.parametrize("arguments", ["", '{"text": "a'])
+def test_a_call_that_was_cut_short_does_not_run_without_its_arguments(
+    server: ProviderServer, arguments: str
+) -> None:
+    server.script(Reply(calls=(ReplyCall("echo", arguments, "c"),), stop="max_tokens"))
+
+    completion = vertex(server).complete(request(ASKED))
+
+    assert completion.stop_reason == "max_tokens"
+    assert completion.tool_calls[0].arguments == arguments

@@ -189,3 +189,15 @@ def test_a_server_that_is_not_there_is_named_without_its_password() -> None:
 
     assert (failure.value.error_type, failure.value.retryable) == ("connection", True)
     assert "secret" not in str(failure.value)
+
+
+@pytest.mark.parametrize("arguments", ["", '{"text": "a'])
+def test_a_call_that_was_cut_short_does_not_run_without_its_arguments(
+    server: ProviderServer, arguments: str
+) -> None:
+    server.script(Reply(calls=(ReplyCall("echo", arguments, "c"),), stop="length"))
+
+    completion = openai(server).complete(request(ASKED))
+
+    assert completion.stop_reason == "max_tokens"
+    assert completion.tool_calls[0].arguments == arguments

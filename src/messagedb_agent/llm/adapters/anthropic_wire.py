@@ -208,7 +208,17 @@ class _Assembly:
         for index, text in self._inputs.items():
             if text:
                 self._blocks[index]["input"] = parse_arguments(text)
+        self._doubt_the_last_call()
         return self._message | {"content": [self._blocks[i] for i in sorted(self._blocks)]}
+
+    def _doubt_the_last_call(self) -> None:
+        """A call that was cut before its arguments began must not run without them."""
+        last = max(self._blocks, default=None)
+        whole = self._message["stop_reason"] in {"tool_use", "end_turn", "pause_turn"}
+        if whole or last is None or self._inputs[last]:
+            return
+        if self._blocks[last].get("type") == "tool_use":
+            self._blocks[last]["input"] = ""
 
 
 def from_stream(

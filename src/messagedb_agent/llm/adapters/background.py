@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from queue import Empty, SimpleQueue
 
 import msgspec
@@ -22,7 +22,7 @@ class _End(msgspec.Struct, frozen=True):
 
 def read_in_background(
     open_stream: Callable[[], Iterable[JSONObject]], cancelled: Cancellation
-) -> Iterator[JSONObject]:
+) -> Generator[JSONObject, None, None]:
     """
     Yield the events of a stream as they come, until it ends or the call is cancelled.
 

@@ -214,6 +214,9 @@ def from_response(response: JSONObject, request: ModelRequest) -> Completion:
         arguments = function.get("arguments") or ""
         # Ollama has been seen to send an object where the protocol has text.
         parsed = arguments if isinstance(arguments, Mapping) else parse_arguments(arguments)
+        if not arguments and choice.get("finish_reason") in {"length", "content_filter"}:
+            # Cut before its arguments began: it must not run without them.
+            parsed = ""
         calls.append(ToolCall(call_id, function.get("name") or "", parsed))
     text = message.get("content") or ""
     stop = _STOP_REASONS.get(str(choice.get("finish_reason")), "end_turn")

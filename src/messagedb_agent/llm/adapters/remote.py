@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from typing import Any, Protocol, TypeAlias
 
 import msgspec
@@ -75,7 +76,8 @@ class RemoteModel:
         events = read_in_background(lambda: self._connected().stream(body), cancelled)
         answer = self._wire.from_stream(events, request)
         # The listener is called outside of the translation: what it raises is its own.
-        return drive(self._translated(answer), on_delta)
+        with closing(events), closing(self._translated(answer)) as translated:
+            return drive(translated, on_delta)
 
     def _translated(self, answer: Answering) -> Answering:
         try:
