@@ -29,10 +29,10 @@ def declared(name: str, **parameters: str) -> dict[str, Any]:
 TOOLS = (
     declared("calculate", expression="string"),
     declared("get_current_time", timezone="string"),
-    declared("echo", message="string"),
+    declared("echo", text="string"),
     declared("list_files", path="string"),
     declared("read_file", path="string"),
-    declared("search_files", pattern="string", path="string"),
+    declared("search_files", query="string", path="string", pattern="string"),
     declared("run_command", argv="array"),
     declared("write_file", path="string", content="string"),
 )
@@ -71,6 +71,8 @@ def after(text: str, *results: Any, is_error: bool = False) -> Completion:
         ("What is 15% of 80?", "15 / 100 * 80"),
         ("Hello there, how much is 1,000 times 3?", "1000 * 3"),
         ("what is 10 divided by -4", "10 / -4"),
+        ("compute sqrt(16) + max(1, 2)", "sqrt(16) + max(1, 2)"),
+        ("what is sqrt(2)?", "sqrt(2)"),
     ],
 )
 def test_arithmetic_is_left_to_the_tool(text: str, expression: str) -> None:
@@ -83,14 +85,14 @@ def test_arithmetic_is_left_to_the_tool(text: str, expression: str) -> None:
         ("what time is it?", [("get_current_time", {})]),
         ("What time is it in Tokyo?", [("get_current_time", {"timezone": "Asia/Tokyo"})]),
         ("the time in Europe/Berlin now", [("get_current_time", {"timezone": "Europe/Berlin"})]),
-        ("echo what is 6 * 7?", [("echo", {"message": "what is 6 * 7?"})]),
-        ("say hello and goodbye", [("echo", {"message": "hello and goodbye"})]),
+        ("echo what is 6 * 7?", [("echo", {"text": "what is 6 * 7?"})]),
+        ("say hello and goodbye", [("echo", {"text": "hello and goodbye"})]),
         ("list the files in src", [("list_files", {"path": "src"})]),
         ("list files and tell me the time", [("list_files", {}), ("get_current_time", {})]),
         ("Please show me README.md", [("read_file", {"path": "README.md"})]),
         ("what is in notes.txt?", [("read_file", {"path": "notes.txt"})]),
-        ("search for a and b in files", [("search_files", {"pattern": "a and b"})]),
-        ("grep TODO in src", [("search_files", {"pattern": "TODO", "path": "src"})]),
+        ("search for a and b in files", [("search_files", {"query": "a and b"})]),
+        ("grep TODO in src", [("search_files", {"query": "TODO", "path": "src"})]),
         ("run ls -l 'a b'", [("run_command", {"argv": ["ls", "-l", "a b"]})]),
         ("run ls 'a", [("run_command", {"argv": ["ls", "'a"]})]),
         ("write 'a and b' to x.txt", [("write_file", {"path": "x.txt", "content": "a and b"})]),
@@ -164,6 +166,40 @@ def test_all_results_of_the_turn_are_told_in_call_order() -> None:
     text = after("list files and what is 1+1", {"entries": ["a.py", "b.py"]}, 2).text
 
     assert text.startswith("list_files:\na.py\nb.py\n\n1+1 = 2\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "result", "told"),
+    [
+        ("list files", {"entries": [], "truncated": False}, "list_files:\n(nothing)\n"),
+        ("list files", {"entries": ["a"], "truncated": True}, "list_files:\na\n(and more)\n"),
+        ("read a.md", {"content": "hi\n", "first_line": 1}, "read_file a.md:\nhi\n"),
+        (
+            "search for x in files",
+            {"matches": [{"path": "a", "line": 3, "text": "x y"}]},
+            "search_files x:\na:3: x y\n",
+        ),
+        (
+            "run ls",
+            {"exit_code": 2, "stdout": "a\n", "stderr": "b\n"},
+            "run_command ls:\na\nb\nexit code 2\n",
+        ),
+        (
+            "run true",
+            {"exit_code": 0, "stdout": "", "stderr": ""},
+            "run_command true:\nexit code 0\n",
+        ),
+        (
+            "write 'hi' to a.txt",
+            {"path": "a.txt", "bytes": 2, "created": True},
+            "write_file a.txt:\ncreated, 2 bytes\n",
+        ),
+        ("run odd", ["what", 1], "run_command odd:\nwhat\n1\n"),
+        ("write 'hi' to a.txt", {"path": "a.txt"}, 'write_file a.txt:\n{"path": "a.txt"}\n'),
+    ],
+)
+def test_results_of_the_builtin_tools_are_told_in_words(text: str, result: Any, told: str) -> None:
+    assert after(text, result).text.startswith(told)
 
 
 def test_a_failed_call_is_reported() -> None:

@@ -131,7 +131,7 @@ def _search(_raw: str, line: str) -> PlannedCall | None:
     # "look" and "find" are everyday words; only with "files" do they mean this tool.
     if not match or (everyday and "files" not in line.casefold()):
         return None
-    arguments = {"pattern": _unquoted(match[1])}
+    arguments = {"query": _unquoted(match[1])}
     return ("search_files", arguments | ({"path": _unquoted(match[2])} if match[2] else {}))
 
 
