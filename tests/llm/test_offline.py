@@ -92,7 +92,7 @@ def test_arithmetic_is_left_to_the_tool(text: str, expression: str) -> None:
         ("Please show me README.md", [("read_file", {"path": "README.md"})]),
         ("what is in notes.txt?", [("read_file", {"path": "notes.txt"})]),
         ("search for a and b in files", [("search_files", {"query": "a and b"})]),
-        ("grep TODO in src", [("search_files", {"query": "TODO", "path": "src"})]),
+        ("grep event in src", [("search_files", {"query": "event", "path": "src"})]),
         ("run ls -l 'a b'", [("run_command", {"argv": ["ls", "-l", "a b"]})]),
         ("run ls 'a", [("run_command", {"argv": ["ls", "'a"]})]),
         ("write 'a and b' to x.txt", [("write_file", {"path": "x.txt", "content": "a and b"})]),

@@ -29,6 +29,10 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True):
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
     connect_seconds: float = 10.0
 
+    def __repr__(self) -> str:
+        """Without the environment, which holds keys."""
+        return f"ModelSettings(gcp_project={self.gcp_project!r}, location={self.gcp_location!r})"
+
     def location(self, variable: str) -> str:
         """The Google Cloud location: as set, as the SDK's own variable says, or the default."""
         return (

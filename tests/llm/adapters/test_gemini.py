@@ -43,6 +43,7 @@ def test_the_request_is_the_one_vertex_takes(server: ProviderServer) -> None:
     assert got.path.startswith("/v1beta1/projects/p1/locations/global/publishers/google/models/")
     assert got.path.endswith(f"{MODEL}:streamGenerateContent?alt=sse")
     assert got.headers["authorization"] == "Bearer test-token"
+    assert got.headers["x-server-timeout"] == "1800"
     assert got.body["systemInstruction"]["parts"] == [{"text": "sys"}]
     assert got.body["generationConfig"] == {"temperature": 0.5, "maxOutputTokens": 9}
     (declared,) = got.body["tools"]

@@ -11,6 +11,9 @@ from messagedb_agent.llm.adapters import google_credentials
 from messagedb_agent.llm.settings import ModelSettings
 
 _NOT_WIRE = {"sdkHttpResponse", "automaticFunctionCallingHistory", "parsed"}
+_ANSWER_SECONDS = "1800"
+"""Else the SDK has the service give up a long answer after the time meant for silence."""
+
 _STANDARD_ALPHABET = str.maketrans("-_", "+/")
 
 
@@ -62,6 +65,7 @@ def connect(settings: ModelSettings) -> GeminiConnection:
             http_options=types.HttpOptions(
                 base_url=environ.get("GOOGLE_VERTEX_BASE_URL") or None,
                 timeout=round(settings.timeout_seconds * 1000),
+                headers={"X-Server-Timeout": _ANSWER_SECONDS},
             ),
         )
     )
