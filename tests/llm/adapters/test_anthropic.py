@@ -17,7 +17,7 @@ from messagedb_agent.projections.messages import (
     ToolResult,
     UserMessage,
 )
-from messagedb_agent.testing.llm_contract import TOOLS, TWO_CALLS, remember, results_for
+from messagedb_agent.testing.llm_examples import TOOLS, TWO_CALLS, remember, results_for
 from messagedb_agent.testing.provider_frames import Reply, ReplyCall
 from messagedb_agent.testing.provider_server import ProviderServer
 

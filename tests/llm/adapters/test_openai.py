@@ -10,7 +10,7 @@ from messagedb_agent.llm import LLM, ModelSettings, create_llm_client
 from messagedb_agent.llm.adapters.openai_wire import to_request
 from messagedb_agent.llm.base import ModelRequest
 from messagedb_agent.projections.messages import AssistantMessage, Message, UserMessage
-from messagedb_agent.testing.llm_contract import TOOLS, TWO_CALLS, remember, results_for
+from messagedb_agent.testing.llm_examples import TOOLS, TWO_CALLS, remember, results_for
 from messagedb_agent.testing.provider_frames import Reply, ReplyCall
 from messagedb_agent.testing.provider_server import ProviderServer
 
