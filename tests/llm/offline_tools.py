@@ -19,4 +19,6 @@ TOOLS = (
     declared("search_files", query="string", path="string", pattern="string"),
     declared("run_command", argv="array"),
     declared("write_file", path="string", content="string"),
+    declared("edit_file", path="string", old="string", new="string"),
+    declared("fetch_url", url="string"),
 )

@@ -188,6 +188,8 @@ NASTY = [
     "search" + " in" * 1300,
     "write" + " to" * 1300,
     "list " * 800,
+    "replace '" + "a' with '" * 480,
+    "replace " + " " * 3900,
     "please " * 570,
     "what is " + "1+" * 1900,
     "what time in " * 300,

@@ -45,6 +45,11 @@ def test_arithmetic_is_left_to_the_tool(text: str, expression: str) -> None:
         ("run ls 'a", [("run_command", {"argv": ["ls", "'a"]})]),
         ("write 'a and b' to x.txt", [("write_file", {"path": "x.txt", "content": "a and b"})]),
         (
+            "replace 'a and b' with '' in x.txt.",
+            [("edit_file", {"path": "x.txt", "old": "a and b", "new": ""})],
+        ),
+        ("fetch https://example.com/a?b=c", [("fetch_url", {"url": "https://example.com/a?b=c"})]),
+        (
             "list all files in src/ and then read a.md",
             [("list_files", {"path": "src/"}), ("read_file", {"path": "a.md"})],
         ),

@@ -22,6 +22,8 @@ _EXAMPLES = {
     "search_files": "search for event in files",
     "run_command": "run ls -l",
     "write_file": "write 'hello' to hello.txt",
+    "edit_file": "replace 'hello' with 'goodbye' in hello.txt",
+    "fetch_url": "fetch https://example.com/",
 }
 _REAL_MODELS = (
     "For a real model set MODEL_NAME: claude-sonnet-4-5@20250929 or gemini-2.5-pro (Vertex AI, "
