@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 
 from messagedb_agent.engine.fencing import Stands
+from messagedb_agent.engine.history import advance_thread
 from messagedb_agent.errors import ClaimLostError, OptimisticConcurrencyError
 from messagedb_agent.events.base import Event, RecordedEvent
 from messagedb_agent.projections.base import Projected
@@ -144,7 +145,7 @@ class Recorder:
         self._facts, self._intentions, self._stands = [], [], None
 
     def _advance(self, recorded: Sequence[RecordedEvent]) -> None:
-        self._committed = self._committed.advance(recorded)
+        self._committed = advance_thread(self._store, self.stream_name, self._committed, recorded)
         if not (self._facts or self._intentions):
             self.state = self._committed.state
         for record in recorded:

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from messagedb_agent.events.agent import LLMResponseReceived, ToolCall
+from messagedb_agent.events.system import ThreadForked, ThreadRewound
 from messagedb_agent.events.tool import (
     ToolApprovalRequested,
     ToolEvent,
@@ -185,6 +186,19 @@ def _reject(state: ToolCalls, event: ToolExecutionRejected) -> ToolCalls:
     )
 
 
+def _begin_anew(state: ToolCalls, _event: ThreadForked | ThreadRewound) -> ToolCalls:
+    """What was begun in the other history has no outcome in this one, and nobody granted it."""
+    calls = tuple(
+        call
+        if call.outcome
+        else msgspec.structs.replace(
+            call, attempts=0, approval="none", arguments=call.call.arguments
+        )
+        for call in state.calls
+    )
+    return ToolCalls(calls)
+
+
 TOOL_CALLS: Projection[ToolCalls] = Projection(
     name="tool_calls",
     version=1,
@@ -198,5 +212,7 @@ TOOL_CALLS: Projection[ToolCalls] = Projection(
         ToolExecutionCompleted: _complete,
         ToolExecutionFailed: _fail,
         ToolExecutionRejected: _reject,
+        ThreadForked: _begin_anew,
+        ThreadRewound: _begin_anew,
     },
 )
