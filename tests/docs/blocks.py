@@ -68,8 +68,12 @@ def commands_of(body: str) -> Iterator[tuple[str, str]]:
 
 
 def shows(expected: str, actual: str) -> bool:
-    """Whether an output is the documented one: ids and times may differ, `…` may be anything."""
-    pattern = re.escape(_plain(expected)).replace("…", ".*")
+    """
+    Whether an output is the documented one, but for ids and times.
+
+    `…` stands for anything, and alone on a line for any number of lines.
+    """
+    pattern = re.escape(_plain(expected)).replace("\\\n…", "(\n.*)?").replace("…", ".*")
     return re.fullmatch(pattern, _plain(actual), re.S) is not None
 
 
