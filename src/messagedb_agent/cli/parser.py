@@ -62,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
         _add_list,
         _add_approve,
         _add_deny,
+        _add_interrupt,
         _add_end,
         _add_db,
         _add_doctor,
@@ -138,6 +139,11 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         "--deny", metavar="TOOL", action="append", default=[], help="never run this tool"
     )
     parser.add_argument(
+        "--policy",
+        metavar="FILE",
+        help="TOML file with rules for tool calls (docs/how-to/approvals)",
+    )
+    parser.add_argument(
         "--max-steps", metavar="N", type=_count, help="model and tool calls before the turn stops"
     )
     parser.add_argument(
@@ -145,6 +151,11 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--workspace", metavar="DIR", help="folder that file tools may use (default: current)"
+    )
+    parser.add_argument(
+        "--no-follow",
+        action="store_true",
+        help="leave with exit code 5 when another process drives the thread",
     )
     parser.add_argument("--show-thinking", action="store_true", help="show the model's thinking")
 
@@ -246,6 +257,9 @@ def _add_approve(commands: Subparsers, common: argparse.ArgumentParser) -> None:
         choices=("tool", "arguments"),
         help="ask no more in this thread: for the tool, or for it with the same arguments",
     )
+    parser.add_argument(
+        "--result", metavar="JSON", help="do not run it: this is its result, found out otherwise"
+    )
     parser.add_argument("--by", metavar="NAME", help="who approves (default: you)")
 
 
@@ -264,6 +278,19 @@ def _add_deny(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--reason", metavar="TEXT", help="what to tell the model")
     parser.add_argument("--by", metavar="NAME", help="who refuses (default: you)")
+
+
+def _add_interrupt(commands: Subparsers, common: argparse.ArgumentParser) -> None:
+    parser = _command(
+        commands,
+        common,
+        "interrupt",
+        lazily("manage", "interrupt"),
+        "stop the running turn of a thread, wherever it runs",
+        examples="  ./cli interrupt last && ./cli continue last",
+    )
+    parser.add_argument("thread", metavar="THREAD", help=_THREAD)
+    parser.add_argument("--reason", metavar="TEXT", help="why it is stopped")
 
 
 def _add_end(commands: Subparsers, common: argparse.ArgumentParser) -> None:
@@ -291,7 +318,13 @@ def _add_db(commands: Subparsers, common: argparse.ArgumentParser) -> None:
 
 
 def _add_doctor(commands: Subparsers, common: argparse.ArgumentParser) -> None:
-    _command(commands, common, "doctor", lazily("doctor", "run"), "check the set-up")
+    parser = _command(commands, common, "doctor", lazily("doctor", "run"), "check the set-up")
+    parser.add_argument(
+        "--replay",
+        action="store_true",
+        help="also fold every thread of the category and report those that this version "
+        "can not read or go on with",
+    )
 
 
 def _add_version(commands: Subparsers, common: argparse.ArgumentParser) -> None:

@@ -42,9 +42,12 @@ class Reporter:
         self._calls: dict[str, dict[str, Any]] = {}
         self._usage = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
         self._live = False
+        self._seen = -1
 
     def begin(self) -> None:
         """From here on events are new, not history."""
+        if self._live:
+            return
         self._live = True
         if self._output == "text":
             tell(paint(f"thread {self._thread_id}", "dim", stream=sys.stderr))
@@ -62,6 +65,9 @@ class Reporter:
 
     def on_event(self, record: RecordedEvent) -> None:
         """An event was recorded."""
+        if record.position <= self._seen:
+            return
+        self._seen = record.position
         if not self._live:
             return
         self._collect(record.event)

@@ -22,6 +22,7 @@ from messagedb_agent.projections.next_step import (
     rest_when_ended,
     rest_when_halted,
     settle_tools,
+    stop_when_asked,
 )
 from messagedb_agent.tools.registry import ToolRegistry
 
@@ -56,10 +57,11 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
         return AgentConfigured(**body, sha256=digest(body))
 
     def deciders(self) -> tuple[Decider, ...]:
-        """The opinions that count, in this order."""
+        """The opinions that count, in this order. Worth keeping: making them takes a digest."""
         return (
             *self.extra_deciders,
             rest_when_ended,
+            stop_when_asked,
             rest_when_halted,
             within(self.limits),
             settle_tools(

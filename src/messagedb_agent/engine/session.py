@@ -11,12 +11,15 @@ from messagedb_agent.engine.thread import user_message
 from messagedb_agent.errors import ThreadEndedError, ThreadNotFoundError, UsageError
 from messagedb_agent.events.base import Event
 from messagedb_agent.events.system import SessionCompleted, SessionStarted
+from messagedb_agent.events.tool import ToolExecutionCompleted
 from messagedb_agent.events.user import (
     SessionTerminationRequested,
     ThreadReopened,
     ToolExecutionApproved,
     ToolExecutionRejected,
+    TurnInterruptRequested,
 )
+from messagedb_agent.projections.interruption import identity, interruption
 from messagedb_agent.projections.thread_state import THREAD_STATE, ThreadState
 from messagedb_agent.projections.tool_calls import CallState
 from messagedb_agent.store.base import NO_STREAM, EventStore, NewEvent
@@ -103,6 +106,20 @@ def terminate_session(
     _append(store, stream_name, events)
 
 
+def interrupt_session(store: EventStore, stream_name: str, reason: str | None = None) -> bool:
+    """
+    Ask for the running turn to stop, whichever process drives it; False when none is running.
+
+    The driver ends its step within about a second and records `TurnInterrupted`. When there
+    is no driver, the next one stops before it does anything.
+    """
+    state = read_state(store, stream_name)
+    if not interruption(state):
+        return False
+    _append(store, stream_name, (TurnInterruptRequested(reason=reason),))
+    return True
+
+
 def reopen_session(store: EventStore, stream_name: str) -> None:
     """Let an ended thread take messages again."""
     if read_state(store, stream_name).session.is_ended:
@@ -149,6 +166,17 @@ def approve(
         for call in calls
     )
     _append(store, stream_name, events)
+
+
+def complete(
+    store: EventStore, stream_name: str, call: CallState, result: Any, *, by: str | None = None
+) -> None:
+    """Give a pending call the result that a person found out, instead of running it."""
+    event = ToolExecutionCompleted(tool_name=call.call.name, result=result, **identity(call))
+    store.append(
+        stream_name,
+        [NewEvent(event=event, metadata={"correlationStreamName": stream_name, "by": by})],
+    )
 
 
 def deny(

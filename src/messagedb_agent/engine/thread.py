@@ -16,19 +16,27 @@ from messagedb_agent.engine.loop import Loop
 from messagedb_agent.engine.recipe import ContextDigest
 from messagedb_agent.engine.recorder import Observer, Recorder
 from messagedb_agent.engine.steps.base import Step, Yielded
-from messagedb_agent.engine.steps.tool import failures
-from messagedb_agent.errors import RunStoppedError, ThreadBusyError, ThreadEndedError
-from messagedb_agent.events.agent import LLMCallFailed
+from messagedb_agent.engine.watch import Watch
+from messagedb_agent.errors import (
+    ClaimLostError,
+    RunStoppedError,
+    ThreadBusyError,
+    ThreadEndedError,
+)
 from messagedb_agent.events.base import Event, JSONObject
-from messagedb_agent.events.system import SessionStarted, TurnInterrupted
+from messagedb_agent.events.system import SessionStarted
 from messagedb_agent.events.user import TurnResumed, UserMessageAdded
 from messagedb_agent.llm.base import Delta, ignore_delta
+from messagedb_agent.projections.interruption import interruption
 from messagedb_agent.projections.messages import AssistantMessage
 from messagedb_agent.projections.next_step import StopReason
 from messagedb_agent.projections.thread_state import ThreadState
 from messagedb_agent.projections.tool_calls import CallState
 from messagedb_agent.store.base import EventStore, ThreadLock
 from messagedb_agent.store.stream import parse_stream_name
+
+RELOCK_TRIES = 10
+RELOCK_PAUSE_SECONDS = 0.3
 
 
 class RunResult(msgspec.Struct, frozen=True):
@@ -80,14 +88,19 @@ class AgentThread:
         self.on_delta = on_delta
         self._recorder = Recorder(store, stream_name, observers)
         self._digest = ContextDigest()
+        self._loop: Loop | None = None
         self._store = store
         self._lock: ThreadLock | None = None
         self._exits = ExitStack()
         self._acting = False
+        self._watch = Watch(store, stream_name, self._watched_version, self.cancelled.set)
+
+    def _watched_version(self) -> int | None:
+        return self._recorder.version if self._acting else None
 
     def __enter__(self) -> Self:
         self._lock = self._store.lock(self.stream_name)
-        self._exits.callback(self._lock.release)
+        self._exits.callback(self._release)
         with self._exits.pop_all() as exits:
             self._recorder.catch_up()
             self._exits = exits.pop_all()
@@ -95,6 +108,11 @@ class AgentThread:
 
     def __exit__(self, *exc: object) -> None:
         self._exits.close()
+
+    def _release(self) -> None:
+        self._watch.close()
+        if self._lock is not None:
+            self._lock.release()
 
     @property
     def state(self) -> ThreadState:
@@ -104,6 +122,7 @@ class AgentThread:
     def advance(self, step: Step, state: ThreadState | None) -> Yielded:
         """Let a step act; see `interrupt`."""
         self._acting = True
+        self._watch.start()
         try:
             return step.send(state)
         finally:
@@ -123,11 +142,20 @@ class AgentThread:
         """Raise unless this run may still make claims."""
         if self.cancelled.is_set():
             raise RunStoppedError(f"{self.stream_name}: the run was interrupted")
-        if self._lock is None or not self._lock.is_held():
-            raise ThreadBusyError(
-                f"{self.stream_name}: this process lost the right to drive the thread, "
-                "because its database connection broke; `continue` takes it up again"
-            )
+        assert self._lock is not None, "the thread is not open"
+        if not self._lock.is_held():
+            # Its connection broke. Whoever drove the thread meanwhile has left events, and
+            # the claim about to be made will find that the stream has moved on.
+            self._lock = self._relock()
+
+    def _relock(self) -> ThreadLock:
+        """Take the lock again; the server may need a moment to see that the old session died."""
+        for _ in range(RELOCK_TRIES):
+            try:
+                return self._store.lock(self.stream_name)
+            except ThreadBusyError:
+                self.cancelled.wait(RELOCK_PAUSE_SECONDS)
+        return self._store.lock(self.stream_name)
 
     def start(self, message: str | None, *, initial_context: Any = None) -> None:
         """Begin a new thread; with a message, both are recorded in one transaction."""
@@ -136,7 +164,7 @@ class AgentThread:
         ]
         if message is not None:
             opening.append(user_message(message))
-        self._recorder.intend(opening)
+        self._recorder.conclude(opening, lambda state: state.session.status == "new")
 
     def send(self, message: str, content: tuple[JSONObject, ...] | None = None) -> None:
         """Add a user message; it is committed by the next `run` or `commit`."""
@@ -159,16 +187,25 @@ class AgentThread:
 
     def run(self, agent: Agent) -> RunResult:
         """Drive the thread until it needs nothing more, or somebody."""
-        loop = Loop(agent, self._store, self._recorder, self, self._digest)
+        if self._loop is None or self._loop.agent is not agent:
+            self._loop = Loop(
+                agent, agent.deciders(), self._store, self._recorder, self, self._digest
+            )
         try:
-            stop = loop.run().reason
+            stop = self._loop.run().reason
         except (KeyboardInterrupt, RunStoppedError):
             self._record_interruption()
             stop = "interrupted"
+        except (ThreadBusyError, ClaimLostError):
+            # Another process drives the thread now; what the user said must still get there.
+            self._recorder.settle()
+            raise
+        finally:
+            self.cancelled.clear()
         return RunResult(stop, self._recorder.state)
 
     def _record_interruption(self) -> None:
-        self._recorder.abandon()
+        self._recorder.settle()
         events = interruption(self._recorder.state)
         if events:
             self._recorder.conclude(events, lambda _state: True)
@@ -179,21 +216,3 @@ def user_message(message: str, content: tuple[JSONObject, ...] | None = None) ->
     """The event of somebody writing this now."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return UserMessageAdded(message=message, timestamp=now, content=content)
-
-
-def interruption(state: ThreadState) -> tuple[Event, ...]:
-    """The events that end the running turn: every open step gets its outcome. Pure."""
-    if state.session.is_ended or not (state.context.wants_answer or state.calls.open):
-        return ()
-    events: list[Event] = []
-    if state.turn.claimed:
-        events.append(
-            LLMCallFailed(
-                error_message="The user interrupted the call.",
-                error_type="interrupted",
-                retry_count=state.turn.failed_attempts,
-                retryable=True,
-            )
-        )
-    events += failures(state.calls.open, "The user interrupted this tool call.", "interrupted")
-    return (*events, TurnInterrupted(reason="user"))

@@ -31,6 +31,7 @@ from messagedb_agent.events.user import (
     ThreadReopened,
     ToolExecutionApproved,
     ToolExecutionRejected,
+    TurnInterruptRequested,
     TurnResumed,
     UserMessageAdded,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "ToolExecutionRejected",
     "ToolExecutionRequested",
     "ToolExecutionStarted",
+    "TurnInterruptRequested",
     "TurnInterrupted",
     "TurnResumed",
     "UnknownEvent",

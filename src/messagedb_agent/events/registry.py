@@ -26,6 +26,7 @@ _BUILTIN: tuple[type[Event], ...] = (
     system.SessionCompleted,
     system.ErrorOccurred,
     system.TurnInterrupted,
+    user.TurnInterruptRequested,
     user.TurnResumed,
     system.LimitReached,
     user.ThreadRenamed,

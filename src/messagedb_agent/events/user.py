@@ -49,6 +49,12 @@ class SessionTerminationRequested(Event, frozen=True, kw_only=True):
     reason: str | None = None
 
 
+class TurnInterruptRequested(Event, frozen=True, kw_only=True):
+    """Somebody wants the running turn to stop, whichever process drives it."""
+
+    reason: str | None = None
+
+
 class TurnResumed(Event, frozen=True, kw_only=True):
     """Somebody wants a turn that failed, was interrupted or met a limit to go on."""
 

@@ -11,7 +11,8 @@ import msgspec
 from messagedb_agent.events.agent import AgentConfigured
 from messagedb_agent.events.base import Event
 from messagedb_agent.events.system import SessionCompleted
-from messagedb_agent.events.tool import ToolApprovalRequested, ToolExecutionFailed
+from messagedb_agent.events.tool import ToolApprovalRequested
+from messagedb_agent.projections.interruption import failures, identity, interruption
 from messagedb_agent.projections.thread_state import THREAD_STATE, ThreadState
 from messagedb_agent.projections.tool_calls import CallState
 
@@ -80,6 +81,14 @@ def rest_when_ended(state: ThreadState) -> Decision | None:
     return None
 
 
+def stop_when_asked(state: ThreadState) -> Decision | None:
+    """A turn that somebody wants to stop gets its end, once its steps have had theirs."""
+    if not state.turn.interrupt_requested:
+        return None
+    events = interruption(state)
+    return Record(events) if events else None
+
+
 def rest_when_halted(state: ThreadState) -> Decision | None:
     """A turn that failed, was interrupted or met a limit waits until somebody resumes it."""
     return Stop(state.turn.halted) if state.turn.halted else None
@@ -138,7 +147,7 @@ def _verdict(
     return allowed
 
 
-def _refusal(call: CallState) -> ToolExecutionFailed:
+def _refusal(call: CallState) -> Event:
     if call.attempts:
         text = (
             "The tool was interrupted before it could answer. "
@@ -147,14 +156,7 @@ def _refusal(call: CallState) -> ToolExecutionFailed:
         kind = "interrupted"
     else:
         text, kind = "This tool call is not allowed here.", "denied"
-    return ToolExecutionFailed(
-        tool_name=call.call.name,
-        error_message=text,
-        error_type=kind,
-        tool_id=call.call.id,
-        tool_call_id=call.call.id,
-        tool_index=call.index,
-    )
+    return failures((call,), text, kind)[0]
 
 
 def _request_approval(call: CallState) -> ToolApprovalRequested:
@@ -162,9 +164,7 @@ def _request_approval(call: CallState) -> ToolApprovalRequested:
         tool_name=call.call.name,
         arguments=call.arguments,
         reason="it was interrupted and may have had an effect" if call.attempts else None,
-        tool_id=call.call.id,
-        tool_call_id=call.call.id,
-        tool_index=call.index,
+        **identity(call),
     )
 
 
@@ -209,6 +209,7 @@ def project_to_next_step(events: Sequence[Event]) -> StepType:
     """What a thread with this history does next, if every tool may run at once."""
     deciders = (
         rest_when_ended,
+        stop_when_asked,
         rest_when_halted,
         settle_tools(lambda _call: "allow", lambda _call: "retry"),
     )

@@ -58,6 +58,8 @@ def _requested(event: agent.LLMCallRequested) -> Entry:
 
 
 def _failed(event: agent.LLMCallFailed) -> Entry:
+    if event.error_type == "interrupted":
+        return Entry("system", "the model call was interrupted")
     what = "the model call failed, trying again" if event.retryable else "the model call failed"
     return Entry("error", f"{what}: {event.error_message}")
 
@@ -127,6 +129,7 @@ _ENTRIES: dict[type[Event], Callable[[Any], Entry]] = {
     user.ToolExecutionApproved: _approved,
     user.ToolExecutionRejected: _rejected,
     user.SessionTerminationRequested: _with_reason("asked to end"),
+    user.TurnInterruptRequested: _with_reason("asked to stop"),
     user.TurnResumed: _with_reason("resumed"),
     user.ThreadReopened: _with_reason("reopened"),
     user.ThreadRenamed: lambda event: Entry("system", f"renamed to {event.title}"),

@@ -12,16 +12,15 @@ from messagedb_agent.events.agent import (
     LLMCallStarted,
     LLMResponseReceived,
 )
-from messagedb_agent.events.json_text import digest
 from messagedb_agent.events.system import LimitReached, TurnInterrupted
 from messagedb_agent.events.tool import ToolExecutionRequested
-from messagedb_agent.events.user import TurnResumed, UserMessageAdded
+from messagedb_agent.events.user import TurnInterruptRequested, TurnResumed, UserMessageAdded
 from messagedb_agent.projections.base import Projection
 
 Halt: TypeAlias = Literal["failed", "interrupted", "limit"]
 
 
-class Turn(msgspec.Struct, frozen=True, kw_only=True):
+class Turn(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """
     The turn since the last user message, or since somebody resumed it.
 
@@ -31,6 +30,7 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     halted: Halt | None = None
+    interrupt_requested: bool = False
     failure: LLMCallFailed | None = None
     limit: LimitReached | None = None
     claims: int = 0
@@ -39,7 +39,7 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     steps: int = 0
     tokens: int = 0
     repeats: int = 0
-    last_calls: str = ""
+    last_calls: tuple[tuple[str, Any], ...] = ()
     stop_reason: str | None = None
 
 
@@ -54,12 +54,11 @@ def _claim(state: Turn, _event: LLMCallRequested | LLMCallStarted) -> Turn:
 
 
 def _answer(state: Turn, event: LLMResponseReceived) -> Turn:
-    calls = ""
-    if event.tool_calls:
-        calls = digest([(call.name, call.arguments) for call in event.tool_calls])
+    calls = tuple((call.name, call.arguments) for call in event.tool_calls)
     return Turn(
         claims=state.claims,
         steps=state.steps,
+        interrupt_requested=state.interrupt_requested,
         tokens=state.tokens + total_tokens(event.token_usage),
         repeats=state.repeats + 1 if calls and calls == state.last_calls else 0,
         last_calls=calls,
@@ -82,8 +81,14 @@ def _run_tool(state: Turn, _event: ToolExecutionRequested) -> Turn:
     return msgspec.structs.replace(state, steps=state.steps + 1)
 
 
+def _ask_to_stop(state: Turn, _event: TurnInterruptRequested) -> Turn:
+    return msgspec.structs.replace(state, interrupt_requested=True)
+
+
 def _interrupt(state: Turn, _event: TurnInterrupted) -> Turn:
-    return msgspec.structs.replace(state, halted="interrupted", claimed=False)
+    return msgspec.structs.replace(
+        state, halted="interrupted", claimed=False, interrupt_requested=False
+    )
 
 
 def _limit(state: Turn, event: LimitReached) -> Turn:
@@ -111,6 +116,7 @@ TURN: Projection[Turn] = Projection(
         LLMResponseReceived: _answer,
         LLMCallFailed: _fail,
         ToolExecutionRequested: _run_tool,
+        TurnInterruptRequested: _ask_to_stop,
         TurnInterrupted: _interrupt,
         LimitReached: _limit,
     },

@@ -70,7 +70,10 @@ def _expanded(given: Mapping[str, Any]) -> dict[str, Any]:
     try:
         parts = conninfo_to_dict(name)
     except psycopg.ProgrammingError as error:
-        raise ConfigurationError(f"DATABASE_URL is wrong: {first_line(error)}") from error
+        # The parser quotes what it could not read, which may be a password.
+        raise ConfigurationError(
+            "DATABASE_URL is wrong: it can not be read as a connection URI or string"
+        ) from error
     return {**given, "dbname": None, **parts}
 
 
@@ -80,7 +83,9 @@ class MessageDBClient:
 
     `conninfo` are libpq parameters (host, port, dbname, user, password, sslmode, …). When
     the server goes away, an operation waits up to `patience_seconds` for it, telling
-    `on_wait` once; a write that may or may not have been committed is looked up by its ids.
+    `on_wait` once and asking `revive` to bring it back; a write that may or may not have been
+    committed is looked up by its ids.
+
     Safe to share between threads. Close it, or use it as a context manager.
     """
 
@@ -91,12 +96,14 @@ class MessageDBClient:
         max_connections: int = 10,
         patience_seconds: float = DEFAULT_PATIENCE_SECONDS,
         on_wait: Callable[[str], None] = lambda _reason: None,
+        revive: Callable[[], object] = lambda: None,
     ) -> None:
         self._settings = connection_settings(conninfo)
         self._patience = patience_seconds
         self._on_wait = on_wait
+        self._revive = revive
         self._closing = threading.Event()
-        self._locks = ThreadLocks(self._connect)
+        self._locks = ThreadLocks(lambda: psycopg.connect(autocommit=True, **self._settings))
         self._pool = ConnectionPool(
             kwargs={"autocommit": True, **self._settings},
             min_size=0,
@@ -116,7 +123,10 @@ class MessageDBClient:
 
     def open(self) -> None:
         """Connect. Raises `StoreUnavailableError`, within seconds, when that can't be done."""
-        self._locks.open()
+        try:
+            self._locks.open()
+        except psycopg.Error as error:
+            raise self._unreachable(error) from error
         self._pool.open(wait=False)
 
     def close(self) -> None:
@@ -173,8 +183,17 @@ class MessageDBClient:
                 raise
             raise translate(error) from error
 
-    def read(self, stream_name: str, *, position: int = 0) -> Iterator[RecordedEvent]:
-        """The events from a position on; no connection is held between two pages."""
+    def read(
+        self,
+        stream_name: str,
+        *,
+        position: int = 0,
+        connection: psycopg.Connection[Any] | None = None,
+    ) -> Iterator[RecordedEvent]:
+        """The events from a position on; no pooled connection is held between two pages."""
+        if connection is not None:
+            yield from operations.read_events(connection, stream_name, position)
+            return
         while True:
             rows = self._perform(_page_from(stream_name, position))
             yield from map(decode, rows)
@@ -190,7 +209,7 @@ class MessageDBClient:
 
     def lock(self, stream_name: str) -> ThreadLock:
         """Take the right to drive a thread; see `ThreadLocks`."""
-        return self._locks.acquire(stream_name)
+        return self._patiently(lambda _again: self._locks.acquire(stream_name))
 
     @contextmanager
     def transaction(self) -> Iterator[psycopg.Connection[Any]]:
@@ -210,12 +229,6 @@ class MessageDBClient:
         finally:
             self._pool.putconn(connection)
 
-    def _connect(self) -> psycopg.Connection[Any]:
-        try:
-            return psycopg.connect(autocommit=True, **self._settings)
-        except psycopg.Error as error:
-            raise self._unreachable(error) from error
-
     def _unreachable(self, error: psycopg.Error) -> StoreUnavailableError:
         if error.sqlstate:
             return StoreUnavailableError(str(translate(error)))
@@ -232,13 +245,21 @@ class MessageDBClient:
         return StoreUnavailableError("all connections of this process stayed busy")
 
     def _perform(self, work: Callable[[psycopg.Connection[Any], bool], T]) -> T:
+        """Run idempotent work on a pooled connection, again while the server is away."""
+
+        def connected(again: bool) -> T:  # noqa: FBT001 - a callback's only flag
+            with self.connection() as connection:
+                return work(connection, again)
+
+        return self._patiently(connected)
+
+    def _patiently(self, work: Callable[[bool], T]) -> T:
         """Run idempotent work, again and again while the server is away, within patience."""
         deadline = time.monotonic() + self._patience
         pause, again = _FIRST_PAUSE, False
         while True:
             try:
-                with self.connection() as connection:
-                    return work(connection, again)
+                return work(again)
             except psycopg.Error as error:
                 lost = is_connection_lost(error)
                 if not (lost or is_worth_repeating(error)) or time.monotonic() > deadline:
@@ -249,6 +270,7 @@ class MessageDBClient:
             if self._closing.wait(pause):
                 raise StoreUnavailableError("the event store was closed")
             pause = min(pause * 2, _LONGEST_PAUSE)
+            self._revive()
 
 
 def _page_from(

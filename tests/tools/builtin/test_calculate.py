@@ -8,12 +8,12 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.tools.conftest import Call
 
 from messagedb_agent.errors import ToolError
 from messagedb_agent.tools.builtin.arithmetic import evaluate
 from messagedb_agent.tools.builtin.bounds import MAX_BITS
 from messagedb_agent.tools.builtin.calculate import calculate
+from tests.tools.conftest import Call
 
 Number = int | float
 
@@ -142,9 +142,11 @@ class Tried:
     def __init__(self, text: str, compute: Callable[[], Number]) -> None:
         self.text = text
         try:
-            self.value: Number | None = compute()
+            value = compute()
         except (ArithmeticError, ValueError):
-            self.value = None
+            self.value: Number | None = None
+        else:
+            self.value = value if math.isfinite(value) else None
 
     def __repr__(self) -> str:
         return f"{self.text} = {self.value}"

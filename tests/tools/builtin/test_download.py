@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.tools.builtin.site import Pages, Server, serving, this_server
 
 from messagedb_agent.errors import ToolError
 from messagedb_agent.tools.builtin import download as module
 from messagedb_agent.tools.builtin.download import Download, download
+from tests.tools.builtin.site import Pages, Server, serving, this_server
 
 
 def get(url: str, *, seconds: float = 10, cancelled: threading.Event | None = None) -> Download:

@@ -3,10 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.tools.conftest import Call
 
 from messagedb_agent.errors import ToolError
 from messagedb_agent.tools.builtin.edit_file import edit_file
+from tests.tools.conftest import Call
 
 
 @pytest.mark.parametrize(

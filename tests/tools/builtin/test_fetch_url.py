@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import pytest
-from tests.tools.builtin.site import this_server
-from tests.tools.conftest import Call
 
 from messagedb_agent.errors import ToolError
 from messagedb_agent.tools.builtin.fetch_url import fetch_url
+from tests.tools.builtin.site import this_server
+from tests.tools.conftest import Call
 
 
 @pytest.mark.parametrize(

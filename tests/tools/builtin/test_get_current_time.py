@@ -3,10 +3,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tests.tools.conftest import Call
 
 from messagedb_agent.errors import ToolError
 from messagedb_agent.tools.builtin.get_current_time import get_current_time, time_in
+from tests.tools.conftest import Call
 
 NOON = datetime(2024, 7, 1, 12, 0, 0, 987, tzinfo=UTC)
 

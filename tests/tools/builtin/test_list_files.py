@@ -4,12 +4,12 @@ import threading
 from pathlib import Path
 
 import pytest
-from tests.tools.conftest import Call
 
 from messagedb_agent.errors import ToolError
 from messagedb_agent.tools import ToolContext
 from messagedb_agent.tools.builtin import list_files as module
 from messagedb_agent.tools.builtin.list_files import list_files
+from tests.tools.conftest import Call
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.tools.conftest import Call
 
 from messagedb_agent.errors import ToolError
 from messagedb_agent.tools.builtin.read_file import MAX_CHARACTERS, page, read_file
+from tests.tools.conftest import Call
 
 
 def test_a_short_file_is_read_whole(workspace: Path, call: Call) -> None:

@@ -7,12 +7,12 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.tools.conftest import Call
 
 from messagedb_agent.errors import ToolError
 from messagedb_agent.tools import ToolContext
 from messagedb_agent.tools.builtin.process import HeadAndTail, without_secrets
 from messagedb_agent.tools.builtin.run_command import run_command
+from tests.tools.conftest import Call
 
 
 def python(code: str) -> list[str]:

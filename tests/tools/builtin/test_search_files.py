@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.tools.conftest import Call
 
 from messagedb_agent.errors import ToolError
 from messagedb_agent.tools.builtin.search_files import search_files
+from tests.tools.conftest import Call
 
 
 @pytest.fixture

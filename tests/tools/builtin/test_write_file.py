@@ -3,10 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.tools.conftest import Call
 
 from messagedb_agent.errors import ToolError
 from messagedb_agent.tools.builtin.write_file import write_file
+from tests.tools.conftest import Call
 
 
 def test_a_new_file_is_created(workspace: Path, call: Call) -> None:

@@ -17,7 +17,9 @@ from messagedb_agent.store.threads import find_stream
 
 def approve(options: argparse.Namespace) -> int:
     """Let pending calls run."""
-    edited = _parse(options.edit) if options.edit is not None else None
+    edited = _parse(options.edit, "--edit") if options.edit is not None else None
+    if edited is not None and not isinstance(edited, dict):
+        raise UsageError("--edit needs a JSON object with the tool's arguments")
     config = configuration(options)
     with reader(config) as connection:
         stream_name = find_stream(connection, category_of(options), options.thread)
@@ -25,6 +27,13 @@ def approve(options: argparse.Namespace) -> int:
         calls = session.find_pending(session.read_state(store, stream_name), options.call)
         if edited is not None and len(calls) > 1:
             raise UsageError("--edit changes one call; name it, as several are pending")
+        if options.result is not None:
+            if len(calls) > 1:
+                raise UsageError("--result is for one call; name it, as several are pending")
+            result = _parse(options.result, "--result")
+            session.complete(store, stream_name, calls[0], result, by=options.by or who_am_i())
+            _confirm("completed", calls, stream_name)
+            return 0
         session.approve(
             store,
             stream_name,
@@ -50,14 +59,11 @@ def deny(options: argparse.Namespace) -> int:
     return 0
 
 
-def _parse(text: str) -> Any:
+def _parse(text: str, option: str) -> Any:
     try:
-        value = json.loads(text)
+        return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"--edit is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise UsageError("--edit needs a JSON object with the tool's arguments")
-    return value
+        raise UsageError(f"{option} is not JSON: {error}") from error
 
 
 def _confirm(what: str, calls: Any, stream_name: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import threading
 from collections.abc import Callable
 
 from messagedb_agent.cli.ask import ask_about
@@ -13,6 +14,7 @@ from messagedb_agent.cli.reporter import Reporter
 from messagedb_agent.cli.terminal import complain, is_interactive, say, tell
 from messagedb_agent.cli.wiring import agent_for, category_of, configuration, reader, writer
 from messagedb_agent.config import Config
+from messagedb_agent.engine.follow import Follower
 from messagedb_agent.engine.session import (
     add_message,
     approve,
@@ -22,7 +24,7 @@ from messagedb_agent.engine.session import (
     start_session,
 )
 from messagedb_agent.engine.thread import AgentThread, RunResult
-from messagedb_agent.errors import ThreadBusyError, ThreadEndedError, UsageError
+from messagedb_agent.errors import ClaimLostError, ThreadBusyError, ThreadEndedError, UsageError
 from messagedb_agent.projections.thread_state import ThreadState
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.stream import build_stream_name, generate_thread_id, parse_stream_name
@@ -54,7 +56,14 @@ def start(options: argparse.Namespace) -> int:
                 store, text, thread_id=thread_id, category=options.category, version=options.version
             )
             return _say_added(options, stream_name)
-        return _drive(options, config, store, stream_name, lambda thread: thread.start(text))
+        return _drive(
+            options,
+            config,
+            store,
+            stream_name,
+            prepare=lambda thread: thread.start(text),
+            when_busy=_nothing,
+        )
 
 
 def message(options: argparse.Namespace) -> int:
@@ -68,11 +77,14 @@ def message(options: argparse.Namespace) -> int:
         if options.no_wait:
             add_message(store, stream_name, text)
             return _say_added(options, stream_name)
-        try:
-            return _drive(options, config, store, stream_name, lambda thread: thread.send(text))
-        except ThreadBusyError as busy:
-            add_message(store, stream_name, text)
-            raise ThreadBusyError(f"the message was added, but {busy}") from busy
+        return _drive(
+            options,
+            config,
+            store,
+            stream_name,
+            prepare=lambda thread: thread.send(text),
+            when_busy=lambda: add_message(store, stream_name, text),
+        )
 
 
 def carry_on(options: argparse.Namespace) -> int:
@@ -85,7 +97,14 @@ def carry_on(options: argparse.Namespace) -> int:
             raise ThreadEndedError(
                 f"thread {thread_id} has ended; `message {thread_id} MSG --reopen` reopens it"
             )
-        return _drive(options, config, store, stream_name, AgentThread.resume)
+        return _drive(
+            options,
+            config,
+            store,
+            stream_name,
+            prepare=AgentThread.resume,
+            when_busy=_nothing,
+        )
 
 
 def _find(options: argparse.Namespace, config: Config) -> str:
@@ -94,34 +113,101 @@ def _find(options: argparse.Namespace, config: Config) -> str:
         return find_stream(connection, category, options.thread)
 
 
+def _nothing(*_: object) -> None:
+    """Nothing to prepare."""
+
+
 def _drive(
     options: argparse.Namespace,
     config: Config,
     store: MessageDBClient,
     stream_name: str,
+    *,
     prepare: Callable[[AgentThread], None],
+    when_busy: Callable[[], None],
 ) -> int:
-    reporter = Reporter(
-        options.format,
-        parse_stream_name(stream_name).thread_id,
-        show_thinking=options.show_thinking,
-    )
-    with AgentThread(
-        store, stream_name, observers=(reporter.on_event,), on_delta=reporter.on_delta
-    ) as thread:
-        agent = agent_for(options, config, thread.state)
-        reporter.begin()
-        prepare(thread)
-        with interruptible(thread):
-            result = thread.run(agent)
-            while result.stop == "waiting" and options.format == "text" and is_interactive():
-                if not _ask(store, stream_name, result.state):
-                    break
-                thread.catch_up()
-                result = thread.run(agent)
+    """Run the thread here, or follow whoever runs it until the turn is over."""
+    thread_id = parse_stream_name(stream_name).thread_id
+    reporter = Reporter(options.format, thread_id, show_thinking=options.show_thinking)
+    run = _Run(options, config, store, stream_name, reporter)
+    try:
+        result = run.drive(prepare)
+    except ThreadBusyError as busy:
+        if not run.was_opened:
+            when_busy()
+        if options.no_follow:
+            raise
+        tell(f"{busy}; following")
+        result = run.follow()
+    except ClaimLostError as lost:
+        if options.no_follow:
+            raise
+        tell(f"{lost}; following")
+        result = run.follow()
     reporter.finish(result, stream_name)
-    _explain(result, thread.thread_id)
+    _explain(result, thread_id)
     return _EXIT_CODES[result.stop]
+
+
+class _Run:
+    """One command's way with one thread."""
+
+    def __init__(
+        self,
+        options: argparse.Namespace,
+        config: Config,
+        store: MessageDBClient,
+        stream_name: str,
+        reporter: Reporter,
+    ) -> None:
+        self._options = options
+        self._config = config
+        self._store = store
+        self._stream_name = stream_name
+        self._reporter = reporter
+        self.was_opened = False
+
+    def drive(self, prepare: Callable[[AgentThread], None]) -> RunResult:
+        """Run the thread. Raises `ThreadBusyError` when another process does."""
+        reporter = self._reporter
+        with AgentThread(
+            self._store,
+            self._stream_name,
+            observers=(reporter.on_event,),
+            on_delta=reporter.on_delta,
+        ) as thread:
+            self.was_opened = True
+            agent = agent_for(self._options, self._config, thread.state)
+            reporter.begin()
+            prepare(thread)
+            with interruptible(thread):
+                result = thread.run(agent)
+                while result.stop == "waiting" and self._may_ask():
+                    if not _ask(self._store, self._stream_name, result.state):
+                        break
+                    thread.catch_up()
+                    result = thread.run(agent)
+            return result
+
+    def follow(self) -> RunResult:
+        """Show what the driver does; take over when there is none any more."""
+        reporter = self._reporter
+        state = read_state(self._store, self._stream_name)
+        agent = agent_for(self._options, self._config, state)
+        follower = Follower(self._store, self._stream_name, agent.deciders(), (reporter.on_event,))
+        follower.look()
+        reporter.begin()
+        while True:
+            result = follower.wait(threading.Event())
+            if result is not None:
+                return result
+            try:
+                return self.drive(_nothing)
+            except (ThreadBusyError, ClaimLostError):
+                continue
+
+    def _may_ask(self) -> bool:
+        return self._options.format == "text" and is_interactive()
 
 
 def _ask(store: MessageDBClient, stream_name: str, state: ThreadState) -> bool:

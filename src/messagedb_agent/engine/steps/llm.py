@@ -11,7 +11,7 @@ from messagedb_agent.engine.agent import Agent
 from messagedb_agent.engine.fencing import model_claim
 from messagedb_agent.engine.recipe import ContextDigest, recipe
 from messagedb_agent.engine.steps.base import Claim, Outcome, Step, Surroundings
-from messagedb_agent.errors import ModelCallError, ModelUnavailableError
+from messagedb_agent.errors import ModelCallError, ModelUnavailableError, RunStoppedError
 from messagedb_agent.events.agent import (
     LLMCallFailed,
     LLMCallRequested,
@@ -50,6 +50,8 @@ class ModelStep(msgspec.Struct, frozen=True):
         except ModelUnavailableError as error:
             yield Outcome((_unavailable(error, decision.attempt),), stands)
         except ModelCallError as error:
+            if error.error_type == "interrupted":
+                raise RunStoppedError("the model call was interrupted") from error
             again = error.retryable and decision.attempt < self.agent.retry.max_attempts
             yield Outcome((_failure(error, decision.attempt, again=again),), stands, more=again)
             if again:

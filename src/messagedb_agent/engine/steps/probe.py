@@ -6,9 +6,10 @@ import msgspec
 
 from messagedb_agent.engine.fencing import tool_claim
 from messagedb_agent.engine.steps.base import Outcome, Step, Surroundings
-from messagedb_agent.engine.steps.tool import ToolStep, failures
+from messagedb_agent.engine.steps.tool import ToolStep
 from messagedb_agent.errors import ToolError, ToolNotExecutedError
 from messagedb_agent.events.tool import ToolExecutionCompleted
+from messagedb_agent.projections.interruption import failures, identity
 from messagedb_agent.projections.next_step import ProbeTools, RunTools
 from messagedb_agent.projections.thread_state import ThreadState
 from messagedb_agent.projections.tool_calls import CallState
@@ -33,9 +34,7 @@ class ProbeStep(msgspec.Struct, frozen=True):
                 completed = ToolExecutionCompleted(
                     tool_name=call.call.name,
                     result=result,
-                    tool_id=call.call.id,
-                    tool_call_id=call.call.id,
-                    tool_index=call.index,
+                    **identity(call),
                 )
                 yield Outcome((completed,), fence, more=True)
 
