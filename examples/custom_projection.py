@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import msgspec
-from local_store import open_store
 
+from local_store import open_store
 from messagedb_agent.engine.agent import Agent
 from messagedb_agent.engine.thread import AgentThread
 from messagedb_agent.events import Event, ToolExecutionCompleted, register

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from local_store import open_store
-
 from messagedb_agent.engine.agent import Agent
 from messagedb_agent.engine.thread import AgentThread
 from messagedb_agent.errors import ToolError

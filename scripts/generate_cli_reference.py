@@ -23,9 +23,9 @@ INTRODUCTION = """\
 
 Written by `scripts/generate_cli_reference.py` from the program's own parser; don't edit it by hand.
 
-`./cli COMMAND …` from a clone, `messagedb-agent COMMAND …` where the package is installed. The answer goes to
-stdout, all else to stderr. `THREAD` is a thread's id, a beginning of it that no other thread has, or `last`,
-the thread with the newest event.
+`./cli COMMAND …` from a clone, `messagedb-agent COMMAND …` where the package is installed. The
+answer goes to stdout, all else to stderr. `THREAD` is a thread's id, a beginning of it that no
+other thread has, or `last`, the thread with the newest event.
 """
 
 COMMON = "common options"
@@ -63,9 +63,8 @@ def _index(
 
 def _section(name: str, summary: str, command: argparse.ArgumentParser) -> str:
     arguments = list(_arguments(command))
-    usage = " ".join(
-        [f"./cli {name}", *(text for text, _ in arguments), *(["[options]"] if _has(command) else [])]
-    )
+    options = ["[options]"] if _has(command) else []
+    usage = " ".join([f"./cli {name}", *(text for text, _ in arguments), *options])
     parts = [f"## {name}\n", f"{_sentence(summary)}\n", f"```text\n{usage}\n```\n"]
     if arguments:
         parts.append(_table(("Argument", "Meaning"), ((f"`{a}`", b) for a, b in arguments)))

@@ -9,7 +9,9 @@ from typing import NamedTuple
 
 LANGUAGES = frozenset({"sh", "python", "console", "sql", "text", "json", "toml", "ini"})
 
-_FENCE = re.compile(r"^(?P<ticks>`{3,})(?P<info>[^`\n]*)\n(?P<body>.*?)^(?P=ticks)\s*$", re.M | re.S)
+_FENCE = re.compile(
+    r"^(?P<ticks>`{3,})(?P<info>[^`\n]*)\n(?P<body>.*?)^(?P=ticks)\s*$", re.MULTILINE | re.DOTALL
+)
 _CHANGING = (
     (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "<id>"),
     (re.compile(r"\([\d.]+ ms\)"), "(<ms>)"),
@@ -62,7 +64,7 @@ def blocks_of(path: Path, root: Path) -> list[Block]:
 
 def commands_of(body: str) -> Iterator[tuple[str, str]]:
     """The commands of a `console` block, each with the output that the document shows."""
-    for part in re.split(r"^\$ ", body, flags=re.M)[1:]:
+    for part in re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]:
         command, _, output = part.partition("\n")
         yield command, output
 
@@ -74,7 +76,7 @@ def shows(expected: str, actual: str) -> bool:
     `…` stands for anything, and alone on a line for any number of lines.
     """
     pattern = re.escape(_plain(expected)).replace("\\\n…", "(\n.*)?").replace("…", ".*")
-    return re.fullmatch(pattern, _plain(actual), re.S) is not None
+    return re.fullmatch(pattern, _plain(actual), re.DOTALL) is not None
 
 
 def _plain(text: str) -> str:

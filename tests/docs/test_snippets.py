@@ -71,7 +71,7 @@ def leads_somewhere(path: Path, target: str, heading: str | None) -> bool:
 
 def anchors(path: Path) -> set[str]:
     """The anchors that a reader's Markdown viewer makes of headings."""
-    headings = re.findall(r"^#+ +(.+?)\s*$", path.read_text(encoding="utf-8"), re.M)
+    headings = re.findall(r"^#+ +(.+?)\s*$", path.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 

@@ -11,7 +11,7 @@ from messagedb_agent.events.base import Event
 from messagedb_agent.events.registry import registered
 from tests.reader import ROOT
 
-_ROW = re.compile(r"^\| (\w+) \| ([^|]*)\| ([^|]*)\| ([^|]*)\|$", re.M)
+_ROW = re.compile(r"^\| (\w+) \| ([^|]*)\| ([^|]*)\| ([^|]*)\|$", re.MULTILINE)
 
 
 def catalogue() -> dict[str, tuple[str, str, str]]:
