@@ -165,7 +165,9 @@ def _add_show(commands: Subparsers, common: argparse.ArgumentParser) -> None:
         examples="  ./cli show last\n  ./cli show 6f1c --format json --full",
     )
     parser.add_argument("thread", metavar="THREAD", help=THREAD)
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument(
+        "--format", choices=("text", "json"), default="text", help="text: to read; json: an array"
+    )
     parser.add_argument("--full", action="store_true", help="everything, with metadata")
 
 
@@ -174,7 +176,9 @@ def _add_list(commands: Subparsers, common: argparse.ArgumentParser) -> None:
         commands, common, "list", lazily("read", "list_threads"), "list threads, newest first"
     )
     parser.add_argument("--limit", metavar="N", type=count, default=20, help="at most N threads")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument(
+        "--format", choices=("text", "json"), default="text", help="text: a table; json: an array"
+    )
 
 
 def _add_approve(commands: Subparsers, common: argparse.ArgumentParser) -> None:

@@ -67,7 +67,9 @@ def rewind_thread(
     history = read_history(store, stream_name)
     state = THREAD_STATE.fold(record.event for record in history)
     if state.turn.claimed or any(call.attempts for call in state.calls.open):
-        raise UsageError("a turn is running; `interrupt` stops it, then the thread can be rewound")
+        raise UsageError(
+            "a turn is running; `./cli interrupt` stops it, then the thread can be rewound"
+        )
     event = ThreadRewound(to_position=position, reason=reason)
     version = history[-1].position
     metadata = {"correlationStreamName": stream_name}

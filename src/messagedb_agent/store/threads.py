@@ -122,14 +122,18 @@ def find_stream(connection: QuickConnection, category: str, thread: str) -> str:
     if thread == "last":
         rows = connection.query(_LAST, (category,))
         if not rows:
-            raise ThreadNotFoundError(f"there are no threads in {category} yet; `start` begins one")
+            raise ThreadNotFoundError(
+                f"there are no threads in {category} yet; `./cli start` begins one"
+            )
         return str(rows[0][0])
     if not thread:
         raise UsageError("the thread id is empty; give an id, a beginning of one, or `last`")
     wanted = f"{category}-{thread}"
     found = [str(row[0]) for row in connection.query(_BY_PREFIX, (category, wanted))]
     if not found:
-        raise ThreadNotFoundError(f"there is no thread {thread[:80]}; `list` shows what there is")
+        raise ThreadNotFoundError(
+            f"there is no thread {thread[:80]}; `./cli list` shows what there is"
+        )
     if found[0] == wanted or len(found) == 1:
         return found[0]
     names = ", ".join(name[len(category) + 1 :] for name in found[:3])

@@ -96,7 +96,7 @@ def _text(row: EventRow, *, full: bool) -> str:
     styles = _STYLES[told.voice]
     first, *rest = visible(told.text).split("\n")
     lines = [f"{head} {paint(f'{_SIGNS[told.voice]} {first}', *styles)}"]
-    lines += [f"    {line}" for line in rest]
+    lines += [f"    {line}".rstrip() for line in rest]
     if full:
         lines += [paint(f"    {row.type} {visible(row.data or '')}", "dim")]
         lines += [paint(f"    metadata {visible(row.metadata or '{}')}", "dim")]

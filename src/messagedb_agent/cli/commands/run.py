@@ -52,7 +52,7 @@ def start(options: argparse.Namespace) -> int:
     stream_name = build_stream_name(options.category, options.version, thread_id)
     with writer(config) as store:
         if options.thread_id and store.version(stream_name) >= 0:
-            raise UsageError(f"thread {thread_id} exists already; `message` adds to it")
+            raise UsageError(f"thread {thread_id} exists already; `./cli message` adds to it")
         if options.no_wait:
             start_session(
                 store, text, thread_id=thread_id, category=options.category, version=options.version
@@ -99,7 +99,7 @@ def carry_on(options: argparse.Namespace) -> int:
         if read_state(store, stream_name).session.is_ended:
             thread_id = parse_stream_name(stream_name).thread_id
             raise ThreadEndedError(
-                f"thread {thread_id} has ended; `message {thread_id} MSG --reopen` reopens it"
+                f"thread {thread_id} has ended; `./cli message {thread_id} MSG --reopen` reopens it"
             )
         return _drive(
             options,
@@ -237,7 +237,9 @@ def _ask(store: MessageDBClient, stream_name: str, state: ThreadState) -> bool:
 def _explain(result: RunResult, thread_id: str) -> None:
     match result.stop:
         case "failed":
-            complain(f"{result.error or 'the turn failed'}; `continue {thread_id}` tries again")
+            complain(
+                f"{result.error or 'the turn failed'}; `./cli continue {thread_id}` tries again"
+            )
         case "refused":
             complain("the model refused to answer")
         case "truncated":
@@ -247,16 +249,17 @@ def _explain(result: RunResult, thread_id: str) -> None:
                 arguments = json.dumps(call.arguments)
                 complain(
                     f"{call.call.name} {arguments[:300]} waits for approval: "
-                    f"`approve {thread_id} {call.call.id}` or `deny {thread_id} {call.call.id}`, "
-                    f"then `continue {thread_id}`"
+                    f"`./cli approve {thread_id} {call.call.id}` or "
+                    f"`./cli deny {thread_id} {call.call.id}`, "
+                    f"then `./cli continue {thread_id}`"
                 )
         case "limit":
             limit = result.state.turn.limit
             name = limit.limit if limit else "a limit"
-            complain(f"stopped at {name}; `continue {thread_id}` goes on")
+            complain(f"stopped at {name}; `./cli continue {thread_id}` goes on")
         case "interrupted":
             tell("")
-            complain(f"interrupted; `continue {thread_id}` goes on")
+            complain(f"interrupted; `./cli continue {thread_id}` goes on")
 
 
 def _say_added(options: argparse.Namespace, stream_name: str) -> int:

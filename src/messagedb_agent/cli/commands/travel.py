@@ -41,7 +41,8 @@ def fork(options: argparse.Namespace) -> int:
     say(thread_id)
     origin_id = parse_stream_name(origin).thread_id
     tell(
-        f"forked from {origin_id} at {position}; `continue {thread_id}` or `message {thread_id} …`"
+        f"forked from {origin_id} at {position}; "
+        f"`./cli continue {thread_id}` or `./cli message {thread_id} …`"
     )
     return 0
 
