@@ -8,7 +8,12 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, NoReturn
 
-from messagedb_agent.store.stream import DEFAULT_CATEGORY, DEFAULT_VERSION
+from messagedb_agent.cli.options import (
+    add_common,
+    add_run_options,
+    add_subscribe_options,
+    count,
+)
 
 _EXAMPLES = """\
 first steps:
@@ -43,7 +48,7 @@ def lazily(module: str, function: str) -> Callable[[argparse.Namespace], int]:
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
     common = argparse.ArgumentParser(add_help=False)
-    _add_common(common, argparse.SUPPRESS)
+    add_common(common, argparse.SUPPRESS)
     parser = _Parser(
         prog="cli",
         description="An agent whose conversation is an event stream in PostgreSQL.",
@@ -51,7 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    _add_common(parser, None)
+    add_common(parser, None)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     parser.set_defaults(run=lambda _options: _greet(parser))
     for add in (
@@ -60,6 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
         _add_continue,
         _add_show,
         _add_list,
+        _add_subscribe,
         _add_approve,
         _add_deny,
         _add_interrupt,
@@ -75,24 +81,6 @@ def build_parser() -> argparse.ArgumentParser:
 def _greet(parser: argparse.ArgumentParser) -> int:
     parser.print_help(sys.stderr)
     return 2
-
-
-def _add_common(parser: argparse.ArgumentParser, default: Any) -> None:
-    group = parser.add_argument_group("common options")
-    group.add_argument(
-        "--config", metavar="FILE", default=default, help="settings file (default: ./.env)"
-    )
-    group.add_argument(
-        "--category",
-        default=default or DEFAULT_CATEGORY,
-        help=f"category of the threads (default: {DEFAULT_CATEGORY})",
-    )
-    group.add_argument(
-        "--version",
-        metavar="VERSION",
-        default=default or DEFAULT_VERSION,
-        help=f"version of the threads' streams (default: {DEFAULT_VERSION})",
-    )
 
 
 def _command(
@@ -120,47 +108,6 @@ def _command(
 _THREAD = "thread id, a unique beginning of it, or `last`"
 
 
-def _add_run_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--format",
-        choices=("text", "json", "jsonl"),
-        default="text",
-        help="text: the answer; json: one object; jsonl: one object for each recorded event",
-    )
-    parser.add_argument("--model", metavar="NAME", help="model to use (default: MODEL_NAME)")
-    parser.add_argument("--system", metavar="FILE", help="file with the system prompt")
-    parser.add_argument(
-        "--auto-approve", action="store_true", help="run tools without asking for approval"
-    )
-    parser.add_argument(
-        "--allow", metavar="TOOL", action="append", default=[], help="run this tool without asking"
-    )
-    parser.add_argument(
-        "--deny", metavar="TOOL", action="append", default=[], help="never run this tool"
-    )
-    parser.add_argument(
-        "--max-steps", metavar="N", type=_count, help="model and tool calls before the turn stops"
-    )
-    parser.add_argument(
-        "--max-tokens", metavar="N", type=_count, help="tokens before the turn stops"
-    )
-    parser.add_argument(
-        "--workspace", metavar="DIR", help="folder that file tools may use (default: current)"
-    )
-    parser.add_argument(
-        "--no-follow",
-        action="store_true",
-        help="leave with exit code 5 when another process drives the thread",
-    )
-    parser.add_argument("--show-thinking", action="store_true", help="show the model's thinking")
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 10**9:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number of at least 1")
-    return int(text)
-
-
 def _add_start(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     examples = (
         '  ./cli start "What is 6 * 7?"\n'
@@ -175,7 +122,7 @@ def _add_start(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-wait", action="store_true", help="record the message only, run nothing"
     )
-    _add_run_options(parser)
+    add_run_options(parser)
 
 
 def _add_message(commands: Subparsers, common: argparse.ArgumentParser) -> None:
@@ -194,7 +141,7 @@ def _add_message(commands: Subparsers, common: argparse.ArgumentParser) -> None:
         "--no-wait", action="store_true", help="record the message only, run nothing"
     )
     parser.add_argument("--reopen", action="store_true", help="reopen the thread if it has ended")
-    _add_run_options(parser)
+    add_run_options(parser)
 
 
 def _add_continue(commands: Subparsers, common: argparse.ArgumentParser) -> None:
@@ -207,7 +154,7 @@ def _add_continue(commands: Subparsers, common: argparse.ArgumentParser) -> None
         examples="  ./cli continue last --max-steps 200",
     )
     parser.add_argument("thread", metavar="THREAD", help=_THREAD)
-    _add_run_options(parser)
+    add_run_options(parser)
 
 
 def _add_show(commands: Subparsers, common: argparse.ArgumentParser) -> None:
@@ -228,8 +175,25 @@ def _add_list(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     parser = _command(
         commands, common, "list", lazily("read", "list_threads"), "list threads, newest first"
     )
-    parser.add_argument("--limit", metavar="N", type=_count, default=20, help="at most N threads")
+    parser.add_argument("--limit", metavar="N", type=count, default=20, help="at most N threads")
     parser.add_argument("--format", choices=("text", "json"), default="text")
+
+
+def _add_subscribe(commands: Subparsers, common: argparse.ArgumentParser) -> None:
+    examples = (
+        "  ./cli subscribe\n"
+        "  ./cli subscribe last --from-start --format pretty\n"
+        "  ./cli subscribe agent:v0 --event-types ToolExecutionFailed --format json | jq .data"
+    )
+    parser = _command(
+        commands,
+        common,
+        "subscribe",
+        lazily("subscribe", "run"),
+        "print events as they are recorded, until Ctrl+C",
+        examples=examples,
+    )
+    add_subscribe_options(parser)
 
 
 def _add_approve(commands: Subparsers, common: argparse.ArgumentParser) -> None:
