@@ -1,35 +1,7 @@
-"""Fixtures: a store on a real server, and a category of its own for each test."""
+"""The fixtures of `tests.message_db`, for all tests of this folder."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from uuid import uuid4
+from tests.message_db import category, dsn, store
 
-import psycopg
-import pytest
-from psycopg.conninfo import conninfo_to_dict
-
-from messagedb_agent.store import MessageDBClient, schema
-from tests.postgres import NewDatabase, server
-
-__all__ = ["server"]
-
-
-@pytest.fixture(scope="session")
-def dsn(server: NewDatabase) -> str:
-    """A database that all tests of a process share."""
-    dsn = server()
-    with psycopg.connect(dsn) as connection:
-        schema.install(connection)
-    return dsn
-
-
-@pytest.fixture
-def store(dsn: str) -> Iterator[MessageDBClient]:
-    with MessageDBClient(conninfo_to_dict(dsn)) as store:
-        yield store
-
-
-@pytest.fixture
-def category() -> str:
-    return f"test{uuid4().hex[:12]}:v0"
+__all__ = ["category", "dsn", "store"]

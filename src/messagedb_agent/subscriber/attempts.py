@@ -18,6 +18,8 @@ from messagedb_agent.store.faults import first_line, is_connection_lost
 from messagedb_agent.subscriber.dead_letters import DeadLetters
 from messagedb_agent.subscriber.policy import ErrorPolicy
 
+_LONGEST_LINE = 300
+
 _log = logging.getLogger("messagedb_agent.subscriber")
 
 
@@ -91,5 +93,11 @@ def _raise_unless_about_the_event(error: Exception) -> None:
 def _what_failed(record: RecordedEvent, error: Exception) -> str:
     return (
         f"the handler failed for {record.type} at {record.stream_name}[{record.position}]: "
-        f"{type(error).__name__}: {first_line(error)}"
+        f"{type(error).__name__}: {_on_a_line(first_line(error))}"
     )
+
+
+def _on_a_line(text: str) -> str:
+    # What is not printable, half surrogate pairs among it, would break logs and terminals.
+    shown = (c if c.isprintable() else ascii(c)[1:-1] for c in text[:_LONGEST_LINE])
+    return "".join(shown)
