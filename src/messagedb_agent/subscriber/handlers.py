@@ -9,7 +9,6 @@ from typing import Any, Protocol, TypeAlias
 
 import msgspec
 import psycopg
-import structlog
 
 from messagedb_agent.events.base import RecordedEvent
 
@@ -52,7 +51,7 @@ class LoggingHandler:
     """Logs that an event happened; its data stays out, because it may be private."""
 
     def __init__(self, log: Log | None = None) -> None:
-        self._log: Log = log or structlog.get_logger("messagedb_agent.subscriber")
+        self._log: Log = log or _structlog()
 
     def __call__(self, record: RecordedEvent) -> None:
         self._log.info(
@@ -63,6 +62,13 @@ class LoggingHandler:
             global_position=record.global_position,
             id=record.id,
         )
+
+
+def _structlog() -> Log:
+    import structlog  # noqa: PLC0415 - takes longer to import than all else here
+
+    log: Log = structlog.get_logger("messagedb_agent.subscriber")
+    return log
 
 
 class MetricsHandler:
