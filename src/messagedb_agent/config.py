@@ -29,7 +29,7 @@ class Config(NamedTuple):
     home: Path | None
     model_name: str | None
     gcp_project: str | None
-    gcp_location: str
+    gcp_location: str | None
     max_iterations: int
     enable_tracing: bool
     log_level: str
@@ -52,7 +52,7 @@ def load_config(environ: Mapping[str, str], file: Path | None = None) -> Config:
         home=read("MESSAGEDB_AGENT_HOME", Path, None),
         model_name=read("MODEL_NAME", str, None),
         gcp_project=read("GCP_PROJECT", str, None),
-        gcp_location=read("GCP_LOCATION", str, "us-central1"),
+        gcp_location=read("GCP_LOCATION", str, None),
         max_iterations=read("MAX_ITERATIONS", _positive, 100),
         enable_tracing=read("ENABLE_TRACING", _boolean, default=False),
         log_level=read("LOG_LEVEL", _one_of(LOG_LEVELS, str.upper), "WARNING"),
@@ -76,7 +76,9 @@ class _Reader:
         try:
             return parse(text)
         except ValueError as error:
-            self._mistakes.append(f"{name}={text[:60]!r} is wrong: {error}")
+            # A URL may hold a password, and this text may end up in a log.
+            shown = "" if name.endswith("_URL") else f"={text[:60]!r}"
+            self._mistakes.append(f"{name}{shown} is wrong: {error}")
             return default
 
     def secret(self, name: str) -> str | None:

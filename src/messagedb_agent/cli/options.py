@@ -47,6 +47,11 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         "--deny", metavar="TOOL", action="append", default=[], help="never run this tool"
     )
     parser.add_argument(
+        "--policy",
+        metavar="FILE",
+        help="TOML file with rules for tool calls (docs/how-to/approvals)",
+    )
+    parser.add_argument(
         "--max-steps", metavar="N", type=count, help="model and tool calls before the turn stops"
     )
     parser.add_argument(

@@ -277,7 +277,13 @@ def _add_db(commands: Subparsers, common: argparse.ArgumentParser) -> None:
 
 
 def _add_doctor(commands: Subparsers, common: argparse.ArgumentParser) -> None:
-    _command(commands, common, "doctor", lazily("doctor", "run"), "check the set-up")
+    parser = _command(commands, common, "doctor", lazily("doctor", "run"), "check the set-up")
+    parser.add_argument(
+        "--replay",
+        action="store_true",
+        help="also fold every thread of the category and report those that this version "
+        "can not read or go on with",
+    )
 
 
 def _add_version(commands: Subparsers, common: argparse.ArgumentParser) -> None:

@@ -9,12 +9,12 @@ import msgspec
 
 from messagedb_agent.engine.approvals import ApprovalPolicy, recovery
 from messagedb_agent.engine.limits import Limits, within
-from messagedb_agent.engine.retry import RetryPolicy
 from messagedb_agent.events.agent import AgentConfigured
 from messagedb_agent.events.base import JSONObject
 from messagedb_agent.events.json_text import digest
 from messagedb_agent.llm.base import LLM
 from messagedb_agent.llm.prompts import DEFAULT_SYSTEM_PROMPT
+from messagedb_agent.llm.retry import RetryPolicy
 from messagedb_agent.projections.next_step import (
     Decider,
     answer_with,
@@ -57,7 +57,7 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
         return AgentConfigured(**body, sha256=digest(body))
 
     def deciders(self) -> tuple[Decider, ...]:
-        """The opinions that count, in this order."""
+        """The opinions that count, in this order. Worth keeping: making them takes a digest."""
         return (
             *self.extra_deciders,
             rest_when_ended,

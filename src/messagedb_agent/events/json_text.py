@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -29,6 +29,10 @@ _ESCAPE = re.compile(f"{_LEAD}([0-9A-F]{{4}})")
 _INT64 = 1 << 63
 _LARGE_FLOAT = 1e16
 
+# What the C encoder writes in a way that JSONB would refuse or change, or that may stand for
+# such a thing. Finding one only means to look closer.
+_SUSPECT = re.compile(rb"null|-0\.0|\\u0000|\xef\xb7\x90|[0-9][eE]\+?[0-9]+(?:[,\]}]|$)|[0-9]{19}")
+
 _encode = msgspec.json.Encoder().encode
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 _decode = msgspec.json.Decoder().decode
@@ -38,9 +42,9 @@ def to_json(value: Any) -> str:
     """
     The text to store. Raises `EncodingError` for what is not JSON, or nested too deep.
 
-    Tuples become arrays; keys have to be strings.
+    Tuples become arrays, keys text; dates, UUIDs and the like become what msgspec makes of them.
     """
-    return _encode(_escaped(value, 0)).decode()
+    return _encoded(value, _encode).decode()
 
 
 def from_json(text: str) -> Any:
@@ -51,7 +55,7 @@ def from_json(text: str) -> Any:
 
 def canonical(value: Any) -> bytes:
     """One byte string for all equal values: sorted keys, no spaces. For digests."""
-    return _encode_sorted(_escaped(value, 0))
+    return _encoded(value, _encode_sorted)
 
 
 def digest(value: Any) -> str:
@@ -75,6 +79,17 @@ def unescape(value: Any) -> Any:
     return value
 
 
+def _encoded(value: Any, encoder: Callable[[Any], bytes]) -> bytes:
+    try:
+        text = encoder(value)
+    except (UnicodeEncodeError, OverflowError, RecursionError, TypeError, ValueError):
+        text = b""
+    shallow = text.count(b"[") + text.count(b"{") <= MAX_DEPTH
+    if text and shallow and not _SUSPECT.search(text):
+        return text
+    return encoder(_escaped(value, 0))
+
+
 def _escaped(value: Any, depth: int) -> Any:
     if value is None or value is True or value is False:
         return value
@@ -92,7 +107,10 @@ def _escaped(value: Any, depth: int) -> Any:
         return {_escape_key(key): _escaped(item, depth + 1) for key, item in value.items()}
     if isinstance(value, msgspec.Struct):
         return _escaped(msgspec.structs.asdict(value), depth)
-    raise EncodingError(f"a value of type {type(value).__name__} is not JSON")
+    try:
+        return _escaped(msgspec.to_builtins(value), depth + 1)
+    except TypeError as error:
+        raise EncodingError(f"a value of type {type(value).__name__} is not JSON") from error
 
 
 def _escape_text(text: str) -> str:
@@ -102,6 +120,8 @@ def _escape_text(text: str) -> str:
 
 
 def _escape_key(key: object) -> str:
+    if isinstance(key, int | float) and not isinstance(key, bool):
+        return str(key)
     if not isinstance(key, str):
         raise EncodingError(f"an object key of type {type(key).__name__} is not JSON")
     return _escape_text(key)

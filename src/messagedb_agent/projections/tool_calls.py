@@ -23,7 +23,7 @@ from messagedb_agent.projections.messages import ToolResult
 Approval: TypeAlias = Literal["none", "pending", "approved"]
 
 
-class CallState(msgspec.Struct, frozen=True, kw_only=True):
+class CallState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """
     One call of the latest response.
 
@@ -40,7 +40,7 @@ class CallState(msgspec.Struct, frozen=True, kw_only=True):
     outcome: ToolResult | None = None
 
 
-class Grant(msgspec.Struct, frozen=True):
+class Grant(msgspec.Struct, frozen=True, gc=False):
     """A standing permission: for a tool, or for a tool with exactly these arguments."""
 
     tool_name: str
@@ -54,7 +54,7 @@ class Grant(msgspec.Struct, frozen=True):
         )
 
 
-class ToolCalls(msgspec.Struct, frozen=True):
+class ToolCalls(msgspec.Struct, frozen=True, gc=False):
     """The calls of the latest response, in its order, and what was granted for good."""
 
     calls: tuple[CallState, ...] = ()

@@ -62,8 +62,12 @@ class MemoryStore:
             self._by_id.update((row.id, row) for row in rows)
         return tuple(map(decode, rows))
 
-    def read(self, stream_name: str, *, position: int = 0) -> Iterator[RecordedEvent]:
+    def read(
+        self, stream_name: str, *, position: int = 0, connection: Any = None
+    ) -> Iterator[RecordedEvent]:
         """The events from a position on."""
+        if connection is not None:
+            raise UsageError("a store in memory can not join a database transaction")
         with self._mutex:
             rows = self._streams.get(stream_name, [])[position:]
         return map(decode, rows)

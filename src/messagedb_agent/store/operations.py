@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any, LiteralString
 
 import psycopg
@@ -16,13 +17,14 @@ from messagedb_agent.store.base import DEFAULT_BATCH_SIZE, NO_STREAM, NewEvent
 # of the row just written, and `now()` is what the table's default gave it as time.
 _WRITE: LiteralString = """
     SELECT message_store.write_message(
-               new.id, $1, new.type, new.data::jsonb, new.metadata::jsonb,
-               CASE WHEN new.place = 1 THEN $2::bigint END),
+               new.id, $1, new.type, new.data::jsonb, new.metadata::jsonb, new.expected::bigint),
            currval('message_store.messages_global_position_seq'),
            now() AT TIME ZONE 'utc'
-    FROM unnest($3::text[], $4::text[], $5::text[], $6::text[])
-         WITH ORDINALITY AS new (id, type, data, metadata, place)
+    FROM (VALUES {rows}) AS new (id, type, data, metadata, expected)
 """
+
+# Statements of up to this many events are prepared; a turn never has more.
+_PREPARED_ROWS = 8
 
 _READ: LiteralString = """
     SELECT id, stream_name, type, position, global_position, data, metadata, time
@@ -51,18 +53,14 @@ def append_events(
     errors as they come.
     """
     encoded = [encode(new.event, new.metadata) for new in events]
+    parameters: list[Any] = [stream_name]
+    for new, row in zip(events, encoded, strict=True):
+        # Only the first row is checked: nobody else writes between two of one statement.
+        expected = expected_version if new is events[0] else None
+        parameters += (new.id, row.type, row.data, row.metadata, expected)
     with psycopg.RawCursor(connection) as cursor:
         cursor.execute(
-            _WRITE,
-            (
-                stream_name,
-                expected_version,
-                [new.id for new in events],
-                [row.type for row in encoded],
-                [row.data for row in encoded],
-                [row.metadata for row in encoded],
-            ),
-            prepare=True,
+            _write_statement(len(encoded)), parameters, prepare=len(encoded) <= _PREPARED_ROWS
         )
         places = cursor.fetchall()
     return tuple(
@@ -115,6 +113,18 @@ def stream_version(connection: psycopg.Connection[Any], stream_name: str) -> int
     with psycopg.RawCursor(connection) as cursor:
         row = cursor.execute(_VERSION, (stream_name,)).fetchone()
     return NO_STREAM if row is None or row[0] is None else int(row[0])
+
+
+@cache
+def _write_statement(count: int) -> bytes:
+    columns = ("text", "text", "text", "text", "bigint")
+    rows = (
+        ", ".join(
+            f"${row * len(columns) + place}::{kind}" for place, kind in enumerate(columns, start=2)
+        )
+        for row in range(count)
+    )
+    return _WRITE.replace("{rows}", ", ".join(f"({row})" for row in rows)).encode()
 
 
 def _recorded(
