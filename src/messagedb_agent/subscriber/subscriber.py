@@ -57,6 +57,11 @@ class Subscriber:
     Raises `UsageError` when the parameters don't fit together.
     """
 
+    _begun = False
+    _stop_requested = False
+    _stop_event: threading.Event | None = None
+    _waiting: Waiting | None = None
+
     def __init__(
         self,
         store: MessageDBClient,
@@ -91,10 +96,6 @@ class Subscriber:
         self._poll_interval = poll_interval
         self._listen = listen
         self._on_problem = on_problem
-        self._stop_requested = False
-        self._stop_event: threading.Event | None = None
-        self._waiting: Waiting | None = None
-        self._begun = False
         consumer = ConsumerName(
             category, consumer_id or "unnamed", consumer_group_member, consumer_group_size
         )

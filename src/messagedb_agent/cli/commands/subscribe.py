@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import select
 import signal
@@ -51,6 +52,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _follow(options: argparse.Namespace) -> None:
+    # The pool tells of each connection that an outage costs; one line of ours is enough.
+    logging.getLogger("psycopg").addHandler(logging.NullHandler())
     config = configuration(options)
     source = _source(config, category_of(options), options.target)
     with writer(config) as store:
