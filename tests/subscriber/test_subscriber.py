@@ -104,6 +104,26 @@ def test_positions_are_saved_by_the_batch(store: MessageDBClient, category: str)
     assert store.version(f"{category}+position-saver") == 0
 
 
+def test_a_position_is_saved_though_nothing_happens_any_more(
+    store: MessageDBClient, category: str
+) -> None:
+    (record,) = write(store, f"{category}-a", "1")
+    saved = threading.Event()
+
+    class Watched(MemoryPositions):
+        def save(self, *given: object) -> None:
+            assert given == (ConsumerName(category, "watched"), record.global_position)
+            saved.set()
+
+    subscriber = Subscriber(
+        store, category, Seen(), position_store=Watched(), consumer_id="watched",
+        poll_interval=1000, save_interval=0.05,
+    )  # fmt: skip
+
+    with running(subscriber):
+        assert saved.wait(PATIENCE_SECONDS)
+
+
 def test_only_wanted_types_are_handled_and_the_others_are_passed(
     store: MessageDBClient, category: str
 ) -> None:

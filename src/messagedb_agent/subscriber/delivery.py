@@ -39,8 +39,8 @@ class Delivery(Protocol):
         """Handle the rows; with the last one everything up to `end` is handled."""
         ...
 
-    def save(self, *, at_once: bool) -> None:
-        """Save the position, if it is not saved and, unless `at_once`, due."""
+    def save(self, *, at_once: bool) -> bool:
+        """Save the position, unless that can wait and is not wanted `at_once`; true when saved."""
         ...
 
     def close(self) -> None:
@@ -92,13 +92,16 @@ class AtLeastOnce:
             self.position = place
         self.position = end
 
-    def save(self, *, at_once: bool) -> None:
+    def save(self, *, at_once: bool) -> bool:
         """Save what is not saved yet, unless it was done a moment ago."""
+        if self.position is None or self.position == self._saved:
+            return True
         now = time.monotonic()
-        is_due = at_once or now - self._saved_at >= self._save_interval
-        if self.position is not None and self.position != self._saved and is_due:
-            self._positions.save(self._consumer, self.position)
-            self._saved, self._saved_at = self.position, now
+        if not at_once and now - self._saved_at < self._save_interval:
+            return False
+        self._positions.save(self._consumer, self.position)
+        self._saved, self._saved_at = self.position, now
+        return True
 
     def close(self) -> None:
         """End the event loop."""
@@ -150,10 +153,11 @@ class OnceInTransaction:
                 raise
             self._one_by_one(records, end)
 
-    def save(self, *, at_once: bool) -> None:
+    def save(self, *, at_once: bool) -> bool:
         """Nothing is ever left to be saved, but for the first position."""
         if at_once and self.position is not None and self._positions.load(self._consumer) is None:
             self._positions.save(self._consumer, self.position)
+        return True
 
     def close(self) -> None:
         """Nothing is held."""

@@ -94,6 +94,7 @@ class Subscriber:
         self._types = _names(handler, event_types)
         self._batch_size = batch_size
         self._poll_interval = poll_interval
+        self._save_soon = min(poll_interval, save_interval)
         self._listen = listen
         self._on_problem = on_problem
         consumer = ConsumerName(
@@ -206,10 +207,10 @@ class Subscriber:
             try:
                 waiting.prepare()
                 read = self._turn()
-                self._delivery.save(at_once=False)
+                is_saved = self._delivery.save(at_once=False)
                 pause = _FIRST_PAUSE
                 if read < self._batch_size:
-                    waiting.for_events(self._poll_interval)
+                    waiting.for_events(self._poll_interval if is_saved else self._save_soon)
             except StoppedError:
                 break
             except (PositionMovedError, ConsumerBusyError):

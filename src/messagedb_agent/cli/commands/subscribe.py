@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Literal
 
-from messagedb_agent.cli.terminal import complain, paint, visible, write
+from messagedb_agent.cli.terminal import complain, paint, tell, visible, write
 from messagedb_agent.cli.wiring import category_of, configuration, reader, writer
 from messagedb_agent.config import Config
 from messagedb_agent.errors import ThreadNotFoundError
@@ -72,6 +72,8 @@ def _follow(options: argparse.Namespace) -> None:
             on_problem=complain,
         )
         show.stop = subscriber.stop
+        if sys.stderr.isatty():
+            tell(paint(f"following {source}; Ctrl+C ends", "dim", stream=sys.stderr))
         with _until_told(subscriber.stop):
             subscriber.run()
 
