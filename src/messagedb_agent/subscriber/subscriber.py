@@ -93,8 +93,7 @@ class Subscriber:
         self._start = start
         self._types = _names(handler, event_types)
         self._batch_size = batch_size
-        self._poll_interval = poll_interval
-        self._save_soon = min(poll_interval, save_interval)
+        self._poll_interval, self._save_soon = poll_interval, min(poll_interval, save_interval)
         self._listen = listen
         self._on_problem = on_problem
         consumer = ConsumerName(
