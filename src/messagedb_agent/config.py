@@ -88,8 +88,6 @@ class _Reader:
 
 def _database(read: _Reader) -> Mapping[str, str] | None:
     url = read("DATABASE_URL", _url, None)
-    if url:
-        return {"dbname": url}
     given = {
         "host": read("DB_HOST", str, None),
         "port": read("DB_PORT", _port, None),
@@ -97,6 +95,8 @@ def _database(read: _Reader) -> Mapping[str, str] | None:
         "user": read("DB_USER", str, None),
         "password": read.secret("DB_PASSWORD"),
     }
+    if url:
+        return {"dbname": url}
     chosen = {name: value for name, value in given.items() if value is not None}
     if not chosen:
         return None
