@@ -7,8 +7,6 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, NoReturn
 
-from messagedb_agent.store.stream import DEFAULT_CATEGORY, DEFAULT_VERSION
-
 Subparsers = Any
 
 
@@ -28,25 +26,6 @@ def lazily(module: str, function: str) -> Callable[[argparse.Namespace], int]:
         return int(command(options))
 
     return run
-
-
-def add_common(parser: argparse.ArgumentParser, default: Any) -> None:
-    """The options of every command; they may stand before or after its name."""
-    group = parser.add_argument_group("common options")
-    group.add_argument(
-        "--config", metavar="FILE", default=default, help="settings file (default: ./.env)"
-    )
-    group.add_argument(
-        "--category",
-        default=default or DEFAULT_CATEGORY,
-        help=f"category of the threads (default: {DEFAULT_CATEGORY})",
-    )
-    group.add_argument(
-        "--version",
-        metavar="VERSION",
-        default=default or DEFAULT_VERSION,
-        help=f"version of the threads' streams (default: {DEFAULT_VERSION})",
-    )
 
 
 def add_command(
@@ -74,10 +53,3 @@ def add_command(
 
 THREAD = "thread id, a unique beginning of it, or `last`"
 """The help text of arguments that name a thread."""
-
-
-def count(text: str) -> int:
-    """A whole number of at least 1."""
-    if not text.isdecimal() or not 1 <= int(text) <= 10**9:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number of at least 1")
-    return int(text)

@@ -10,9 +10,13 @@ from messagedb_agent.cli.grammar import (
     CommandParser,
     Subparsers,
     add_command,
-    add_common,
-    count,
     lazily,
+)
+from messagedb_agent.cli.options import (
+    add_common,
+    add_run_options,
+    add_subscribe_options,
+    count,
 )
 from messagedb_agent.cli.parser_travel import add_travel_commands
 
@@ -48,6 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
         _add_continue,
         _add_show,
         _add_list,
+        _add_subscribe,
         _add_approve,
         _add_deny,
         _add_interrupt,
@@ -66,46 +71,6 @@ def _greet(parser: argparse.ArgumentParser) -> int:
     return 2
 
 
-def _add_run_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--format",
-        choices=("text", "json", "jsonl"),
-        default="text",
-        help="text: the answer; json: one object; jsonl: one object for each recorded event",
-    )
-    parser.add_argument("--model", metavar="NAME", help="model to use (default: MODEL_NAME)")
-    parser.add_argument("--system", metavar="FILE", help="file with the system prompt")
-    parser.add_argument(
-        "--auto-approve", action="store_true", help="run tools without asking for approval"
-    )
-    parser.add_argument(
-        "--allow", metavar="TOOL", action="append", default=[], help="run this tool without asking"
-    )
-    parser.add_argument(
-        "--deny", metavar="TOOL", action="append", default=[], help="never run this tool"
-    )
-    parser.add_argument(
-        "--policy",
-        metavar="FILE",
-        help="TOML file with rules for tool calls (docs/how-to/approvals)",
-    )
-    parser.add_argument(
-        "--max-steps", metavar="N", type=count, help="model and tool calls before the turn stops"
-    )
-    parser.add_argument(
-        "--max-tokens", metavar="N", type=count, help="tokens before the turn stops"
-    )
-    parser.add_argument(
-        "--workspace", metavar="DIR", help="folder that file tools may use (default: current)"
-    )
-    parser.add_argument(
-        "--no-follow",
-        action="store_true",
-        help="leave with exit code 5 when another process drives the thread",
-    )
-    parser.add_argument("--show-thinking", action="store_true", help="show the model's thinking")
-
-
 def _add_start(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     examples = (
         '  ./cli start "What is 6 * 7?"\n'
@@ -120,7 +85,7 @@ def _add_start(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-wait", action="store_true", help="record the message only, run nothing"
     )
-    _add_run_options(parser)
+    add_run_options(parser)
 
 
 def _add_message(commands: Subparsers, common: argparse.ArgumentParser) -> None:
@@ -139,7 +104,7 @@ def _add_message(commands: Subparsers, common: argparse.ArgumentParser) -> None:
         "--no-wait", action="store_true", help="record the message only, run nothing"
     )
     parser.add_argument("--reopen", action="store_true", help="reopen the thread if it has ended")
-    _add_run_options(parser)
+    add_run_options(parser)
 
 
 def _add_continue(commands: Subparsers, common: argparse.ArgumentParser) -> None:
@@ -152,7 +117,7 @@ def _add_continue(commands: Subparsers, common: argparse.ArgumentParser) -> None
         examples="  ./cli continue last --max-steps 200",
     )
     parser.add_argument("thread", metavar="THREAD", help=THREAD)
-    _add_run_options(parser)
+    add_run_options(parser)
 
 
 def _add_show(commands: Subparsers, common: argparse.ArgumentParser) -> None:
@@ -179,6 +144,23 @@ def _add_list(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", choices=("text", "json"), default="text", help="text: a table; json: an array"
     )
+
+
+def _add_subscribe(commands: Subparsers, common: argparse.ArgumentParser) -> None:
+    examples = (
+        "  ./cli subscribe\n"
+        "  ./cli subscribe last --from-start --format pretty\n"
+        "  ./cli subscribe agent:v0 --event-types ToolExecutionFailed --format json | jq .data"
+    )
+    parser = add_command(
+        commands,
+        common,
+        "subscribe",
+        lazily("subscribe", "run"),
+        "print events as they are recorded, until Ctrl+C",
+        examples=examples,
+    )
+    add_subscribe_options(parser)
 
 
 def _add_approve(commands: Subparsers, common: argparse.ArgumentParser) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,10 +56,12 @@ def database(config: Config) -> Iterator[Mapping[str, str]]:
         return
     from messagedb_agent.cli.progress import Progress
 
-    with Progress("starting the database"), embedded_server(config).acquire() as lease:
-        if lease.how == "cold":
-            install_schema(lease.conninfo)
-    with lease:
+    # The lease has to outlive the block: without one the server stops when it seems idle.
+    with ExitStack() as held:
+        with Progress("starting the database"):
+            lease = held.enter_context(embedded_server(config).acquire())
+            if lease.how == "cold":
+                install_schema(lease.conninfo)
         yield lease.conninfo
 
 
