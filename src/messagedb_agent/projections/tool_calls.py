@@ -70,16 +70,22 @@ class ToolCalls(msgspec.Struct, frozen=True):
         """The open calls that wait for a person."""
         return tuple(call for call in self.open if call.approval == "pending")
 
-    def find(self, call_id: str | None, tool_name: str) -> CallState | None:
+    def find(
+        self, call_id: str | None, tool_name: str, index: int | None = None
+    ) -> CallState | None:
         """
         The open call that an event speaks of.
 
-        Earlier programs did not always write the id. The name then decides if it can: when
-        more than one open call has it, none is meant.
+        Earlier programs did not always write the id. Name and place in the response then
+        decide if they can: when more than one open call fits, none is meant.
         """
         if call_id is not None:
             return next((call for call in self.open if call.call.id == call_id), None)
-        named = [call for call in self.open if call.call.name == tool_name]
+        named = [
+            call
+            for call in self.open
+            if call.call.name == tool_name and index in (None, call.index)
+        ]
         return named[0] if len(named) == 1 else None
 
     def with_call(self, changed: CallState) -> ToolCalls:
@@ -103,20 +109,16 @@ def _named(index: int, call: ToolCall) -> ToolCall:
 
 
 def _change(
-    state: ToolCalls,
-    call_id: str | None,
-    tool_name: str,
-    change: Callable[[CallState], CallState],
+    state: ToolCalls, event: ToolEvent, change: Callable[[CallState], CallState]
 ) -> ToolCalls:
-    call = state.find(call_id, tool_name)
+    call = state.find(event.call_id, event.tool_name, event.tool_index)
     return state if call is None else state.with_call(change(call))
 
 
 def _claim(state: ToolCalls, event: ToolExecutionRequested) -> ToolCalls:
     return _change(
         state,
-        event.call_id,
-        event.tool_name,
+        event,
         # The approval was for this attempt; should it be interrupted, the next one needs its own.
         lambda call: msgspec.structs.replace(
             call, attempts=max(event.attempt, call.attempts + 1), approval="none"
@@ -127,8 +129,7 @@ def _claim(state: ToolCalls, event: ToolExecutionRequested) -> ToolCalls:
 def _start(state: ToolCalls, event: ToolExecutionStarted) -> ToolCalls:
     return _change(
         state,
-        event.call_id,
-        event.tool_name,
+        event,
         lambda call: msgspec.structs.replace(call, attempts=max(1, call.attempts)),
     )
 
@@ -136,8 +137,7 @@ def _start(state: ToolCalls, event: ToolExecutionStarted) -> ToolCalls:
 def _ask(state: ToolCalls, event: ToolApprovalRequested) -> ToolCalls:
     return _change(
         state,
-        event.call_id,
-        event.tool_name,
+        event,
         lambda call: msgspec.structs.replace(call, approval="pending"),
     )
 
@@ -157,8 +157,7 @@ def _approve(state: ToolCalls, event: ToolExecutionApproved) -> ToolCalls:
 def _finish(state: ToolCalls, event: ToolEvent, result: Any, *, is_error: bool) -> ToolCalls:
     return _change(
         state,
-        event.call_id,
-        event.tool_name,
+        event,
         lambda call: _over(call, result, is_error=is_error),
     )
 
@@ -180,9 +179,8 @@ def _reject(state: ToolCalls, event: ToolExecutionRejected) -> ToolCalls:
     text = "The user rejected this tool call."
     if event.reason:
         text = f"{text} Reason: {event.reason}"
-    return _change(
-        state, event.tool_call_id, event.tool_name, lambda call: _over(call, text, is_error=True)
-    )
+    call = state.find(event.tool_call_id, event.tool_name)
+    return state if call is None else state.with_call(_over(call, text, is_error=True))
 
 
 TOOL_CALLS: Projection[ToolCalls] = Projection(

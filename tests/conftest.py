@@ -1,0 +1,13 @@
+"""What tests of every folder share: one PostgreSQL server, and how hypothesis works here."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+from tests.postgres import server
+
+__all__ = ["server"]
+
+# Slow machines share their cores; a deadline would measure the neighbours.
+settings.register_profile("suite", deadline=None, max_examples=100, print_blob=True)
+settings.load_profile("suite")
