@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from hypothesis import settings
 
 from tests.postgres import server
@@ -9,5 +11,10 @@ from tests.postgres import server
 __all__ = ["server"]
 
 # Slow machines share their cores; a deadline would measure the neighbours.
-settings.register_profile("suite", deadline=None, max_examples=100, print_blob=True)
+settings.register_profile(
+    "suite",
+    deadline=None,
+    max_examples=int(os.environ.get("MESSAGEDB_AGENT_TEST_EXAMPLES", "40")),
+    print_blob=True,
+)
 settings.load_profile("suite")

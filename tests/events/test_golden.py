@@ -29,7 +29,7 @@ BUILTIN = tuple(
     kind for kind in registered() if kind.__module__.startswith("messagedb_agent.events.")
 )
 
-NASTY = "plain, \x00, \ud800, \ufdd0, 😀, ‏שלום‏"
+NASTY = "plain, \x00, \ud800, \ufdd0, 😀, \u200f\u05d0\u05d1"
 
 BY_NAME: dict[str, Any] = {
     "tool_calls": (

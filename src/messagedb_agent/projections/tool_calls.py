@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from messagedb_agent.events.agent import LLMResponseReceived, ToolCall
+from messagedb_agent.events.json_text import canonical
 from messagedb_agent.events.tool import (
     ToolApprovalRequested,
     ToolEvent,
@@ -20,7 +21,8 @@ from messagedb_agent.events.user import ToolExecutionApproved, ToolExecutionReje
 from messagedb_agent.projections.base import Projection
 from messagedb_agent.projections.messages import ToolResult
 
-Approval: TypeAlias = Literal["none", "pending", "approved"]
+Approval: TypeAlias = Literal["none", "pending", "approved", "used"]
+"""What people said about a call; "used" is an approval under which an attempt was begun."""
 
 
 class CallState(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +52,9 @@ class Grant(msgspec.Struct, frozen=True):
     def covers(self, call: CallState) -> bool:
         """Whether the call may run without asking again."""
         return call.call.name == self.tool_name and (
-            self.any_arguments or call.arguments == self.arguments
+            self.any_arguments
+            # Python finds 1, 1.0 and True equal; a tool need not.
+            or canonical(call.arguments) == canonical(self.arguments)
         )
 
 
@@ -119,9 +123,10 @@ def _claim(state: ToolCalls, event: ToolExecutionRequested) -> ToolCalls:
     return _change(
         state,
         event,
-        # The approval was for this attempt; should it be interrupted, the next one needs its own.
         lambda call: msgspec.structs.replace(
-            call, attempts=max(event.attempt, call.attempts + 1), approval="none"
+            call,
+            attempts=max(event.attempt, call.attempts + 1),
+            approval="used" if call.approval in ("approved", "used") else "none",
         ),
     )
 
