@@ -21,7 +21,7 @@ from messagedb_agent.events.json_text import (
     is_escaped,
     to_json,
 )
-from messagedb_agent.testing.strategies import NASTY_TEXTS, json_values, texts
+from messagedb_agent.testing.strategies import NASTY_TEXTS, json_objects, json_values, texts
 from tests.events.sameness import same
 from tests.postgres import NewDatabase
 
@@ -64,6 +64,19 @@ def test_what_went_through_jsonb_reads_back_exactly(
     database: psycopg.Connection[Any], value: Any
 ) -> None:
     assert same(from_json(through_jsonb(database, to_json(value))), value)
+
+
+@given(value=st.dictionaries(texts(), json_objects(), max_size=6))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+def test_keys_are_in_the_order_in_which_jsonb_keeps_them(
+    database: psycopg.Connection[Any], value: dict[str, Any]
+) -> None:
+    before = from_json(to_json(value))
+
+    after = from_json(through_jsonb(database, to_json(value)))
+
+    assert list(before) == list(after)
+    assert [list(inner) for inner in before.values()] == [list(inner) for inner in after.values()]
 
 
 @pytest.mark.parametrize("text", NASTY_TEXTS, ids=ascii)

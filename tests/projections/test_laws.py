@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from messagedb_agent.events.base import Event, UnknownEvent
+from messagedb_agent.events.codec import as_stored
 from messagedb_agent.projections import (
     project_to_llm_context,
     project_to_next_step,
@@ -26,7 +27,6 @@ from messagedb_agent.projections.transcript import entry
 from messagedb_agent.projections.turn import TURN
 from messagedb_agent.projections.usage import USAGE
 from messagedb_agent.testing.histories import DECIDERS, histories
-from messagedb_agent.testing.scenario import stored
 from messagedb_agent.testing.strategies import events
 from tests.events.sameness import same
 
@@ -68,7 +68,7 @@ def test_an_event_of_an_unknown_type_changes_nothing(
 def test_what_was_stored_folds_to_the_same_state(
     projection: Projection[Any], history: list[Event]
 ) -> None:
-    assert same(projection.fold(map(stored, history)), projection.fold(history))
+    assert same(projection.fold(map(as_stored, history)), projection.fold(history))
 
 
 @given(ANYTHING)

@@ -124,6 +124,11 @@ def decode_event(type_name: str, data: str, metadata: str | None = None) -> Even
         return _carried(type_name, data, f"does not fit {type_name}: {error}")
 
 
+def as_stored(event: Event) -> Event:
+    """The event as a store will give it back: arrays as lists, keys in the order of JSONB."""
+    return decode_event(*encode(event))
+
+
 def _decode_quickly(cls: type[Event], data: str, metadata: str | None) -> Event:
     plan = _plan(cls)
     event = plan.decode(data)

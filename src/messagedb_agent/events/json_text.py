@@ -38,7 +38,8 @@ def to_json(value: Any) -> str:
     """
     The text to store. Raises `EncodingError` for what is not JSON, or nested too deep.
 
-    Tuples become arrays; keys have to be strings.
+    Tuples become arrays; keys have to be strings. They come in the order in which JSONB keeps
+    them, so that an object reads the same before it was stored and after.
     """
     return _encode(_escaped(value, 0)).decode()
 
@@ -89,7 +90,8 @@ def _escaped(value: Any, depth: int) -> Any:
     if isinstance(value, list | tuple):
         return [_escaped(item, depth + 1) for item in value]
     if isinstance(value, Mapping):
-        return {_escape_key(key): _escaped(item, depth + 1) for key, item in value.items()}
+        items = [(_escape_key(key), _escaped(item, depth + 1)) for key, item in value.items()]
+        return dict(sorted(items, key=_place_in_jsonb))
     if isinstance(value, msgspec.Struct):
         return _escaped(msgspec.structs.asdict(value), depth)
     raise EncodingError(f"a value of type {type(value).__name__} is not JSON")
@@ -99,6 +101,12 @@ def _escape_text(text: str) -> str:
     if text.isascii() and "\x00" not in text:
         return text
     return _UNSAFE.sub(lambda match: f"{_LEAD}{ord(match[0]):04X}", text)
+
+
+def _place_in_jsonb(item: tuple[str, Any]) -> tuple[int, bytes]:
+    """JSONB keeps shorter keys first, and keys of one length in the order of their bytes."""
+    key = item[0].encode()
+    return len(key), key
 
 
 def _escape_key(key: object) -> str:

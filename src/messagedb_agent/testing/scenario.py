@@ -16,17 +16,12 @@ from typing import Any, TypeVar
 import msgspec
 
 from messagedb_agent.events.base import Event
-from messagedb_agent.events.codec import decode_event, encode
+from messagedb_agent.events.codec import as_stored
 from messagedb_agent.projections.base import Projection
 from messagedb_agent.projections.next_step import Decider, Decision, decide
 from messagedb_agent.projections.thread_state import THREAD_STATE
 
 S = TypeVar("S")
-
-
-def stored(event: Event) -> Event:
-    """The event as it comes back from a store."""
-    return decode_event(*encode(event))
 
 
 class Scenario(msgspec.Struct, frozen=True):
@@ -36,7 +31,7 @@ class Scenario(msgspec.Struct, frozen=True):
 
     def when(self, *events: Event) -> Scenario:
         """The same past, and then these."""
-        return Scenario((*self.past, *map(stored, events)))
+        return Scenario((*self.past, *map(as_stored, events)))
 
     def folded_by(self, projection: Projection[S]) -> S:
         """The state that the past leads to."""
