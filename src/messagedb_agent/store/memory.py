@@ -46,6 +46,8 @@ class MemoryStore:
             known = [self._by_id.get(new.id) for new in events]
             if all(row is not None and row.stream_name == stream_name for row in known):
                 return tuple(decode(row) for row in known if row is not None)
+            if any(known) or len({new.id for new in events}) < len(events):
+                raise UsageError("an event with one of these ids is stored already")
             version = self.version(stream_name)
             if expected_version is not None and expected_version != version:
                 raise OptimisticConcurrencyError(stream_name, expected_version, version)
@@ -65,7 +67,7 @@ class MemoryStore:
     def read(self, stream_name: str, *, position: int = 0) -> Iterator[RecordedEvent]:
         """The events from a position on."""
         with self._mutex:
-            rows = self._streams.get(stream_name, [])[position:]
+            rows = self._streams.get(stream_name, [])[max(position, 0) :]
         return map(decode, rows)
 
     def version(self, stream_name: str) -> int:
