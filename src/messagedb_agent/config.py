@@ -76,7 +76,9 @@ class _Reader:
         try:
             return parse(text)
         except ValueError as error:
-            self._mistakes.append(f"{name}={text[:60]!r} is wrong: {error}")
+            # A URL may hold a password, and this text may end up in a log.
+            shown = "" if name.endswith("_URL") else f"={text[:60]!r}"
+            self._mistakes.append(f"{name}{shown} is wrong: {error}")
             return default
 
     def secret(self, name: str) -> str | None:

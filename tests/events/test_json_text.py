@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -18,6 +18,7 @@ from messagedb_agent.events.json_text import (
     canonical,
     digest,
     from_json,
+    in_stored_order,
     is_escaped,
     to_json,
 )
@@ -59,7 +60,7 @@ def test_what_is_written_reads_back_exactly(value: Any) -> None:
 
 
 @given(json_values())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80)
 def test_what_went_through_jsonb_reads_back_exactly(
     database: psycopg.Connection[Any], value: Any
 ) -> None:
@@ -67,14 +68,15 @@ def test_what_went_through_jsonb_reads_back_exactly(
 
 
 @given(value=st.dictionaries(texts(), json_objects(), max_size=6))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80)
 def test_keys_are_in_the_order_in_which_jsonb_keeps_them(
     database: psycopg.Connection[Any], value: dict[str, Any]
 ) -> None:
-    before = from_json(to_json(value))
+    before = from_json(in_stored_order(to_json({"inner": value})))["inner"]
 
-    after = from_json(through_jsonb(database, to_json(value)))
+    after = from_json(through_jsonb(database, to_json({"inner": value})))["inner"]
 
+    assert same(before, value)
     assert list(before) == list(after)
     assert [list(inner) for inner in before.values()] == [list(inner) for inner in after.values()]
 
@@ -94,7 +96,7 @@ def test_numbers_survive_jsonb(database: psycopg.Connection[Any], number: float)
 
 
 def test_ten_megabytes_survive_jsonb(database: psycopg.Connection[Any]) -> None:
-    text = "ten megabytes: ü\x00😀 " * 500_000
+    text = "ten megabytes: ü\x00😀 " * 400_000
 
     assert from_json(through_jsonb(database, to_json({"message": text}))) == {"message": text}
 
@@ -132,19 +134,25 @@ def test_deeper_nesting_is_refused(levels: int) -> None:
         to_json(nested(levels))
 
 
+@pytest.mark.parametrize("value", [object(), 1j, {None: 1}, [lambda: 0]])
+def test_what_is_not_json_is_refused(value: Any) -> None:
+    with pytest.raises(EncodingError, match="is not JSON"):
+        to_json(value)
+
+
 @pytest.mark.parametrize(
-    ("value", "problem"),
+    ("value", "read"),
     [
-        (b"bytes", "type bytes"),
-        ({1: "x"}, "key of type int"),
-        ({"when": datetime(2026, 1, 1)}, "type datetime"),  # noqa: DTZ001 - any object would do
-        ([{"x"}], "type set"),
-        (1j, "type complex"),
+        ((1, (2,)), [1, [2]]),
+        ({1: "x"}, {"1": "x"}),
+        (datetime(2026, 1, 2, tzinfo=UTC), "2026-01-02T00:00:00Z"),
+        ([datetime(2026, 1, 2, tzinfo=UTC), "\x00"], ["2026-01-02T00:00:00Z", "\x00"]),
     ],
 )
-def test_what_is_not_json_is_refused_by_name(value: Any, problem: str) -> None:
-    with pytest.raises(EncodingError, match=problem):
-        to_json(value)
+def test_what_json_has_no_word_for_is_written_one_way(value: Any, read: Any) -> None:
+    # Whether something else in the value has to be escaped makes no difference.
+    assert from_json(to_json(value)) == read
+    assert from_json(to_json([value, "\x00"])) == [read, "\x00"]
 
 
 @given(st.dictionaries(texts(), json_values(4), max_size=4), st.randoms())

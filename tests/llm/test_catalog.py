@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ from messagedb_agent.llm import (
     LLMResponse,
     ModelSettings,
     call_llm,
+    catalog,
     create_llm_client,
     default_model_name,
+    preload,
 )
 from messagedb_agent.projections.messages import UserMessage
 
@@ -35,12 +38,62 @@ def test_a_script_is_a_model(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["", "gpt", "scripted:", "offline:", "claude", "Offline", "a:b"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "gpt",
+        "scripted:",
+        "offline:",
+        "claude",
+        "claude-",
+        "gemini-",
+        "Offline",
+        "a:b",
+        "openai:",
+    ],
+)
 def test_an_unknown_name_is_told_the_known_forms(name: str) -> None:
     with pytest.raises(ModelUnavailableError, match="offline, scripted:FILE") as failure:
         create_llm_client(name)
 
     assert "\n" not in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["claude-sonnet-4-5@20250929", "gemini-2.5-pro", "anthropic:claude-x", "openai:a/b:c"]
+)
+def test_a_real_model_is_made_without_its_sdk_and_without_credentials(name: str) -> None:
+    program = f"""
+import sys
+sys.path[:] = {sys.path!r}
+from messagedb_agent.llm import ModelSettings, create_llm_client
+environ = {{"OPENAI_API_KEY": "k", "ANTHROPIC_API_KEY": "k"}}
+assert create_llm_client({name!r}, ModelSettings(environ=environ)).model_name == {name!r}
+sys.exit(" ".join({{"anthropic", "openai", "google.genai", "httpx2"}} & set(sys.modules)) or 0)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_missing_sdk_tells_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog, "find_spec", lambda _: None)
+
+    with pytest.raises(ModelUnavailableError, match=r"messagedb-agent\[vertex\]"):
+        create_llm_client("gemini-2.5-pro")
+
+
+def test_an_sdk_can_be_imported_ahead_of_its_use() -> None:
+    preload("openai:x")
+    preload("offline")
+
+    for thread in threading.enumerate():
+        if thread.name == "sdk-import":
+            thread.join(30)
+    assert "openai" in sys.modules
 
 
 def test_importing_the_package_imports_no_sdk() -> None:

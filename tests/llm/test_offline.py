@@ -19,32 +19,12 @@ from messagedb_agent.projections.messages import (
     ToolResult,
     UserMessage,
 )
-
-
-def declared(name: str, **parameters: str) -> dict[str, Any]:
-    properties = {key: {"type": kind} for key, kind in parameters.items()}
-    return {"name": name, "parameters": {"type": "object", "properties": properties}}
-
-
-TOOLS = (
-    declared("calculate", expression="string"),
-    declared("get_current_time", timezone="string"),
-    declared("echo", message="string"),
-    declared("list_files", path="string"),
-    declared("read_file", path="string"),
-    declared("search_files", pattern="string", path="string"),
-    declared("run_command", argv="array"),
-    declared("write_file", path="string", content="string"),
-)
+from tests.llm.offline_tools import TOOLS, declared
 
 
 def ask(*messages: Message, tools: tuple[dict[str, Any], ...] = TOOLS) -> Completion:
     request = ModelRequest(model_name="offline", system_prompt="be", tools=tools, messages=messages)
     return OfflineModel().complete(request)
-
-
-def calls_for(text: str) -> list[tuple[str, Any]]:
-    return [(call.name, call.arguments) for call in ask(UserMessage(text)).tool_calls]
 
 
 def after(text: str, *results: Any, is_error: bool = False) -> Completion:
@@ -58,50 +38,6 @@ def after(text: str, *results: Any, is_error: bool = False) -> Completion:
             for call, result in zip(calls, results, strict=True)
         ),
     )
-
-
-@pytest.mark.parametrize(
-    ("text", "expression"),
-    [
-        ("What is 6 * 7?", "6 * 7"),
-        ("calculate (3+4)*5", "(3+4)*5"),
-        ("what's 12 plus 30", "12 + 30"),
-        ("2^10", "2**10"),
-        ("6 × 7 =", "6 * 7"),  # noqa: RUF001 - people write it so
-        ("What is 15% of 80?", "15 / 100 * 80"),
-        ("Hello there, how much is 1,000 times 3?", "1000 * 3"),
-        ("what is 10 divided by -4", "10 / -4"),
-    ],
-)
-def test_arithmetic_is_left_to_the_tool(text: str, expression: str) -> None:
-    assert calls_for(text) == [("calculate", {"expression": expression})]
-
-
-@pytest.mark.parametrize(
-    ("text", "calls"),
-    [
-        ("what time is it?", [("get_current_time", {})]),
-        ("What time is it in Tokyo?", [("get_current_time", {"timezone": "Asia/Tokyo"})]),
-        ("the time in Europe/Berlin now", [("get_current_time", {"timezone": "Europe/Berlin"})]),
-        ("echo what is 6 * 7?", [("echo", {"message": "what is 6 * 7?"})]),
-        ("say hello and goodbye", [("echo", {"message": "hello and goodbye"})]),
-        ("list the files in src", [("list_files", {"path": "src"})]),
-        ("list files and tell me the time", [("list_files", {}), ("get_current_time", {})]),
-        ("Please show me README.md", [("read_file", {"path": "README.md"})]),
-        ("what is in notes.txt?", [("read_file", {"path": "notes.txt"})]),
-        ("search for a and b in files", [("search_files", {"pattern": "a and b"})]),
-        ("grep TODO in src", [("search_files", {"pattern": "TODO", "path": "src"})]),
-        ("run ls -l 'a b'", [("run_command", {"argv": ["ls", "-l", "a b"]})]),
-        ("run ls 'a", [("run_command", {"argv": ["ls", "'a"]})]),
-        ("write 'a and b' to x.txt", [("write_file", {"path": "x.txt", "content": "a and b"})]),
-        (
-            "list all files in src/ and then read a.md",
-            [("list_files", {"path": "src/"}), ("read_file", {"path": "a.md"})],
-        ),
-    ],
-)
-def test_requests_become_calls(text: str, calls: list[tuple[str, Any]]) -> None:
-    assert calls_for(text) == calls
 
 
 @pytest.mark.parametrize(
@@ -140,17 +76,6 @@ def test_a_tool_that_is_not_offered_is_never_called() -> None:
     assert completion.tool_calls == ()
 
 
-def test_arguments_are_named_as_the_tool_declares_them() -> None:
-    tools = (declared("run_command", command="string"), declared("calculate", formula="string"))
-
-    completion = ask(UserMessage("run ls 'a b' and calculate 1+1"), tools=tools)
-
-    assert [call.arguments for call in completion.tool_calls] == [
-        {"command": "ls 'a b'"},
-        {"formula": "1+1"},
-    ]
-
-
 def test_the_answer_comes_from_the_result_and_says_who_speaks() -> None:
     completion = after("What is 6 * 7?", 42)
 
@@ -164,6 +89,40 @@ def test_all_results_of_the_turn_are_told_in_call_order() -> None:
     text = after("list files and what is 1+1", {"entries": ["a.py", "b.py"]}, 2).text
 
     assert text.startswith("list_files:\na.py\nb.py\n\n1+1 = 2\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "result", "told"),
+    [
+        ("list files", {"entries": [], "truncated": False}, "list_files:\n(nothing)\n"),
+        ("list files", {"entries": ["a"], "truncated": True}, "list_files:\na\n(and more)\n"),
+        ("read a.md", {"content": "hi\n", "first_line": 1}, "read_file a.md:\nhi\n"),
+        (
+            "search for x in files",
+            {"matches": [{"path": "a", "line": 3, "text": "x y"}]},
+            "search_files x:\na:3: x y\n",
+        ),
+        (
+            "run ls",
+            {"exit_code": 2, "stdout": "a\n", "stderr": "b\n"},
+            "run_command ls:\na\nb\nexit code 2\n",
+        ),
+        (
+            "run true",
+            {"exit_code": 0, "stdout": "", "stderr": ""},
+            "run_command true:\nexit code 0\n",
+        ),
+        (
+            "write 'hi' to a.txt",
+            {"path": "a.txt", "bytes": 2, "created": True},
+            "write_file a.txt:\ncreated, 2 bytes\n",
+        ),
+        ("run odd", ["what", 1], "run_command odd:\nwhat\n1\n"),
+        ("write 'hi' to a.txt", {"path": "a.txt"}, 'write_file a.txt:\n{"path": "a.txt"}\n'),
+    ],
+)
+def test_results_of_the_builtin_tools_are_told_in_words(text: str, result: Any, told: str) -> None:
+    assert after(text, result).text.startswith(told)
 
 
 def test_a_failed_call_is_reported() -> None:
@@ -229,6 +188,8 @@ NASTY = [
     "search" + " in" * 1300,
     "write" + " to" * 1300,
     "list " * 800,
+    "replace '" + "a' with '" * 480,
+    "replace " + " " * 3900,
     "please " * 570,
     "what is " + "1+" * 1900,
     "what time in " * 300,

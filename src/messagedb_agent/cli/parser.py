@@ -139,6 +139,11 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         "--deny", metavar="TOOL", action="append", default=[], help="never run this tool"
     )
     parser.add_argument(
+        "--policy",
+        metavar="FILE",
+        help="TOML file with rules for tool calls (docs/how-to/approvals)",
+    )
+    parser.add_argument(
         "--max-steps", metavar="N", type=_count, help="model and tool calls before the turn stops"
     )
     parser.add_argument(
@@ -313,7 +318,13 @@ def _add_db(commands: Subparsers, common: argparse.ArgumentParser) -> None:
 
 
 def _add_doctor(commands: Subparsers, common: argparse.ArgumentParser) -> None:
-    _command(commands, common, "doctor", lazily("doctor", "run"), "check the set-up")
+    parser = _command(commands, common, "doctor", lazily("doctor", "run"), "check the set-up")
+    parser.add_argument(
+        "--replay",
+        action="store_true",
+        help="also fold every thread of the category and report those that this version "
+        "can not read or go on with",
+    )
 
 
 def _add_version(commands: Subparsers, common: argparse.ArgumentParser) -> None:

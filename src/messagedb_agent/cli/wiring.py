@@ -82,8 +82,13 @@ def reader(config: Config) -> Iterator[QuickConnection]:
 @contextmanager
 def writer(config: Config) -> Iterator[MessageDBClient]:
     """The event store, for commands that write."""
+    import logging
+
     from messagedb_agent.cli.terminal import complain
     from messagedb_agent.store.client import MessageDBClient
+
+    # What the pool reports, the store deals with; it waits, goes on, or says so itself.
+    logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
 
     def revive() -> None:
         # A private server that died is brought back by whoever needs it.
@@ -114,6 +119,7 @@ def agent_for(options: argparse.Namespace, config: Config, state: ThreadState) -
 
     A thread keeps its model, unless that is the stand-in and a real one was set up since.
     """
+    from messagedb_agent.cli.policy import read_policy
     from messagedb_agent.engine.agent import Agent
     from messagedb_agent.engine.approvals import ApprovalPolicy
     from messagedb_agent.engine.limits import Limits
@@ -132,7 +138,12 @@ def agent_for(options: argparse.Namespace, config: Config, state: ThreadState) -
         llm=create_llm_client(_model_name(options, config, state), settings),
         tools=tools,
         system_prompt=_read_prompt(options.system) if options.system else prompt,
-        policy=ApprovalPolicy(allow_all=options.auto_approve, allowed=allowed, denied=denied),
+        policy=ApprovalPolicy(
+            allow_all=options.auto_approve,
+            rules=read_policy(options.policy) if options.policy else (),
+            allowed=allowed,
+            denied=denied,
+        ),
         limits=Limits(
             max_steps=options.max_steps or config.max_iterations, max_tokens=options.max_tokens
         ),

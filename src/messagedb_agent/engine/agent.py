@@ -57,7 +57,7 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
         return AgentConfigured(**body, sha256=digest(body))
 
     def deciders(self) -> tuple[Decider, ...]:
-        """The opinions that count, in this order."""
+        """The opinions that count, in this order. Worth keeping: making them takes a digest."""
         return (
             *self.extra_deciders,
             rest_when_ended,

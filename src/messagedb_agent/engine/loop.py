@@ -13,6 +13,7 @@ from messagedb_agent.engine.steps.probe import ProbeStep
 from messagedb_agent.engine.steps.tool import ToolStep
 from messagedb_agent.projections.next_step import (
     CallModel,
+    Decider,
     Decision,
     ProbeTools,
     Record,
@@ -32,6 +33,7 @@ class Loop(msgspec.Struct, frozen=True):
     """
 
     agent: Agent
+    deciders: tuple[Decider, ...]
     store: EventStore
     recorder: Recorder
     around: Surroundings
@@ -39,13 +41,15 @@ class Loop(msgspec.Struct, frozen=True):
 
     def run(self) -> Stop:
         """Go on until a decision says stop, and everything is committed."""
-        deciders = self.agent.deciders()
         while True:
-            decision = decide(self.recorder.state, deciders)
+            decision = decide(self.recorder.state, self.deciders)
             match decision:
                 case Stop():
                     # Whatever came in meanwhile may call for another decision.
-                    if self.recorder.flush() and decide(self.recorder.state, deciders) == decision:
+                    if (
+                        self.recorder.flush()
+                        and decide(self.recorder.state, self.deciders) == decision
+                    ):
                         return decision
                 case Record(events=events):
                     self.recorder.intend(events)
@@ -69,8 +73,17 @@ class Loop(msgspec.Struct, frozen=True):
         """Record what a step yields, and let it go on only while that worked."""
         try:
             yielded = self.around.advance(step, None)
-            while self._write(yielded):
-                yielded = self.around.advance(step, self.recorder.state)
+            while True:
+                try:
+                    if not self._write(yielded):
+                        return
+                except Exception as error:
+                    if not (isinstance(yielded, Outcome) and yielded.connection):
+                        raise
+                    # The transaction is the step's: it rolls back, and may know how to go on.
+                    yielded = step.throw(error)
+                else:
+                    yielded = self.around.advance(step, self.recorder.state)
         except StopIteration:
             return
         finally:

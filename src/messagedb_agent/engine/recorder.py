@@ -52,9 +52,12 @@ class Recorder:
         """The position that the last event will have once the buffer is committed."""
         return self._committed.version + len(self._facts) + len(self._intentions)
 
-    def catch_up(self) -> None:
+    def catch_up(self, connection: psycopg.Connection[Any] | None = None) -> None:
         """Read and fold what was appended since."""
-        self._advance(tuple(self._store.read(self.stream_name, position=self.version + 1)))
+        arrived = self._store.read(
+            self.stream_name, position=self.version + 1, connection=connection
+        )
+        self._advance(tuple(arrived))
 
     def conclude(self, events: Sequence[Event], stands: Stands) -> None:
         """Add facts to the buffer: they hold whatever else happened, while `stands` says so."""
@@ -97,11 +100,12 @@ class Recorder:
         """
         assert self.position == self.version, "nothing is pending before a transaction"
         connection.execute("SELECT message_store.acquire_lock(%s)", (self.stream_name,))
-        self.catch_up()
+        self.catch_up(connection)
         if not stands(self.state):
             raise _lost(self.stream_name)
-        self._store.append(self.stream_name, self._new(events), connection=connection)
+        new = self._new(events)
         self.state = self._committed.state
+        self._store.append(self.stream_name, new, connection=connection)
 
     def settle(self) -> None:
         """Keep the facts, drop the intentions, and fold what others did: the run stops here."""

@@ -88,6 +88,7 @@ class AgentThread:
         self.on_delta = on_delta
         self._recorder = Recorder(store, stream_name, observers)
         self._digest = ContextDigest()
+        self._loop: Loop | None = None
         self._store = store
         self._lock: ThreadLock | None = None
         self._exits = ExitStack()
@@ -186,9 +187,12 @@ class AgentThread:
 
     def run(self, agent: Agent) -> RunResult:
         """Drive the thread until it needs nothing more, or somebody."""
-        loop = Loop(agent, self._store, self._recorder, self, self._digest)
+        if self._loop is None or self._loop.agent is not agent:
+            self._loop = Loop(
+                agent, agent.deciders(), self._store, self._recorder, self, self._digest
+            )
         try:
-            stop = loop.run().reason
+            stop = self._loop.run().reason
         except (KeyboardInterrupt, RunStoppedError):
             self._record_interruption()
             stop = "interrupted"

@@ -7,7 +7,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any, Self
+from functools import partial
+from typing import Any, ClassVar, Self
 
 import msgspec
 
@@ -19,6 +20,7 @@ Work = Callable[[threading.Event], Any]
 
 CANCEL_GRACE_SECONDS = 0.5
 _POLL_SECONDS = 0.2
+_MAX_IDLE = 16
 
 
 class Finished(msgspec.Struct, frozen=True):
@@ -40,6 +42,37 @@ class _Job(msgspec.Struct):
 
     def deadline(self) -> float:
         return float("inf") if self.timeout is None else self.began + self.timeout
+
+
+class _Worker:
+    """A daemon thread that does one piece of work after the other; starting one takes time."""
+
+    _idle: ClassVar[list[_Worker]] = []
+
+    def __init__(self) -> None:
+        self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        threading.Thread(target=self._run, name="tool", daemon=True).start()
+
+    @classmethod
+    def take(cls) -> _Worker:
+        try:
+            return cls._idle.pop()
+        except IndexError:
+            return cls()
+
+    def start(self, work: Callable[[], None]) -> None:
+        self._inbox.put(work)
+
+    def _run(self) -> None:
+        while True:
+            self._inbox.get()()
+            if len(self._idle) >= _MAX_IDLE:
+                return
+            self._idle.append(self)
+
+
+def _start(work: Callable[[], None]) -> None:
+    _Worker.take().start(work)
 
 
 class ToolThreads:
@@ -83,8 +116,7 @@ class ToolThreads:
             job = self._waiting.popleft()
             job.began = time.monotonic()
             self._running[job.key] = job
-            name = f"tool-{job.key}"
-            threading.Thread(target=self._perform, args=(job,), name=name, daemon=True).start()
+            _start(partial(self._perform, job))
 
     def _perform(self, job: _Job) -> None:
         try:

@@ -9,7 +9,7 @@ import msgspec
 from messagedb_agent.events.base import Event, JSONObject
 
 
-class ToolCall(msgspec.Struct, frozen=True):
+class ToolCall(msgspec.Struct, frozen=True, gc=False):
     """
     The model wants a tool to run.
 

@@ -12,7 +12,7 @@ JSONObject: TypeAlias = Mapping[str, Any]
 """JSON that this package carries but does not look into."""
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
+class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """
     A fact about a thread: past tense, immutable, JSON-shaped.
 
@@ -34,7 +34,7 @@ class UnknownEvent(Event, frozen=True, kw_only=True):
     reason: str = "unknown type"
 
 
-class RecordedEvent(msgspec.Struct, frozen=True, kw_only=True):
+class RecordedEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """
     An event as the store holds it.
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, get_args
 import msgspec
 
 from messagedb_agent.events.base import Event, RecordedEvent, UnknownEvent
-from messagedb_agent.events.json_text import from_json, is_escaped, to_json
+from messagedb_agent.events.json_text import from_json, in_stored_order, is_escaped, to_json
 from messagedb_agent.events.registry import lookup
 from messagedb_agent.events.upcasters import upcast
 
@@ -126,7 +126,8 @@ def decode_event(type_name: str, data: str, metadata: str | None = None) -> Even
 
 def as_stored(event: Event) -> Event:
     """The event as a store will give it back: arrays as lists, keys in the order of JSONB."""
-    return decode_event(*encode(event))
+    type_name, data, metadata = encode(event)
+    return decode_event(type_name, in_stored_order(data), metadata)
 
 
 def _decode_quickly(cls: type[Event], data: str, metadata: str | None) -> Event:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -29,6 +29,10 @@ _ESCAPE = re.compile(f"{_LEAD}([0-9A-F]{{4}})")
 _INT64 = 1 << 63
 _LARGE_FLOAT = 1e16
 
+# What the C encoder writes in a way that JSONB would refuse or change, or that may stand for
+# such a thing. Finding one only means to look closer.
+_SUSPECT = re.compile(rb"null|-0\.0|\\u0000|\xef\xb7\x90|[0-9][eE]\+?[0-9]+(?:[,\]}]|$)|[0-9]{19}")
+
 _encode = msgspec.json.Encoder().encode
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 _decode = msgspec.json.Decoder().decode
@@ -38,10 +42,9 @@ def to_json(value: Any) -> str:
     """
     The text to store. Raises `EncodingError` for what is not JSON, or nested too deep.
 
-    Tuples become arrays; keys have to be strings. They come in the order in which JSONB keeps
-    them, so that an object reads the same before it was stored and after.
+    Tuples become arrays, keys text; dates, UUIDs and the like become what msgspec makes of them.
     """
-    return _encode(_escaped(value, 0)).decode()
+    return _encoded(value, _encode).decode()
 
 
 def from_json(text: str) -> Any:
@@ -52,7 +55,7 @@ def from_json(text: str) -> Any:
 
 def canonical(value: Any) -> bytes:
     """One byte string for all equal values: sorted keys, no spaces. For digests."""
-    return _encode_sorted(_escaped(value, 0))
+    return _encoded(value, _encode_sorted)
 
 
 def digest(value: Any) -> str:
@@ -65,6 +68,11 @@ def is_escaped(text: str) -> bool:
     return _LEAD in text
 
 
+def in_stored_order(text: str) -> str:
+    """A text of `to_json`, with the keys of inner objects in the order that JSONB gives them."""
+    return _encode(_ordered(_decode(text))).decode() if text.count("{") > 1 else text
+
+
 def unescape(value: Any) -> Any:
     """Undo the escapes within a decoded value."""
     if isinstance(value, str):
@@ -74,6 +82,31 @@ def unescape(value: Any) -> Any:
     if isinstance(value, dict):
         return {_unescape_key(key): unescape(item) for key, item in value.items()}
     return value
+
+
+def _ordered(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_ordered(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _ordered(value[key]) for key in sorted(value, key=_place_in_jsonb)}
+    return value
+
+
+def _place_in_jsonb(key: str) -> tuple[int, bytes]:
+    """Shorter keys come first, and keys of one length in the order of their bytes."""
+    encoded = key.encode()
+    return len(encoded), encoded
+
+
+def _encoded(value: Any, encoder: Callable[[Any], bytes]) -> bytes:
+    try:
+        text = encoder(value)
+    except (UnicodeEncodeError, OverflowError, RecursionError, TypeError, ValueError):
+        text = b""
+    shallow = text.count(b"[") + text.count(b"{") <= MAX_DEPTH
+    if text and shallow and not _SUSPECT.search(text):
+        return text
+    return encoder(_escaped(value, 0))
 
 
 def _escaped(value: Any, depth: int) -> Any:
@@ -90,11 +123,13 @@ def _escaped(value: Any, depth: int) -> Any:
     if isinstance(value, list | tuple):
         return [_escaped(item, depth + 1) for item in value]
     if isinstance(value, Mapping):
-        items = [(_escape_key(key), _escaped(item, depth + 1)) for key, item in value.items()]
-        return dict(sorted(items, key=_place_in_jsonb))
+        return {_escape_key(key): _escaped(item, depth + 1) for key, item in value.items()}
     if isinstance(value, msgspec.Struct):
         return _escaped(msgspec.structs.asdict(value), depth)
-    raise EncodingError(f"a value of type {type(value).__name__} is not JSON")
+    try:
+        return _escaped(msgspec.to_builtins(value), depth + 1)
+    except TypeError as error:
+        raise EncodingError(f"a value of type {type(value).__name__} is not JSON") from error
 
 
 def _escape_text(text: str) -> str:
@@ -103,13 +138,9 @@ def _escape_text(text: str) -> str:
     return _UNSAFE.sub(lambda match: f"{_LEAD}{ord(match[0]):04X}", text)
 
 
-def _place_in_jsonb(item: tuple[str, Any]) -> tuple[int, bytes]:
-    """JSONB keeps shorter keys first, and keys of one length in the order of their bytes."""
-    key = item[0].encode()
-    return len(key), key
-
-
 def _escape_key(key: object) -> str:
+    if isinstance(key, int | float) and not isinstance(key, bool):
+        return str(key)
     if not isinstance(key, str):
         raise EncodingError(f"an object key of type {type(key).__name__} is not JSON")
     return _escape_text(key)

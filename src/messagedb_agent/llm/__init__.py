@@ -17,7 +17,8 @@ from messagedb_agent.llm.base import (
     Usage,
     ignore_delta,
 )
-from messagedb_agent.llm.catalog import ModelSettings, create_llm_client, default_model_name
+from messagedb_agent.llm.catalog import create_llm_client, default_model_name, preload
+from messagedb_agent.llm.settings import ModelSettings
 from messagedb_agent.projections.messages import Message
 
 LLMResponse = Completion
@@ -64,4 +65,5 @@ __all__ = [
     "call_llm",
     "create_llm_client",
     "default_model_name",
+    "preload",
 ]

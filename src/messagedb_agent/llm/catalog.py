@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
-
-import msgspec
+from importlib import import_module
+from importlib.util import find_spec
 
 from messagedb_agent.errors import ModelUnavailableError
 from messagedb_agent.llm.base import LLM
+from messagedb_agent.llm.settings import ModelSettings
 
 OFFLINE = "offline"
 
-FORMS = "offline, scripted:FILE"
+FORMS = (
+    "offline, scripted:FILE, claude-NAME or claude-NAME@DATE or gemini-NAME (on Vertex AI), "
+    "anthropic:NAME, openai:NAME"
+)
 
-
-class ModelSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    What adapters may need besides the name.
-
-    `environ` holds the variables that the providers' SDKs define (keys, base URLs).
-    """
-
-    gcp_project: str | None = None
-    gcp_location: str | None = None
-    environ: Mapping[str, str] = {}
+_SDKS = {
+    "vertex-claude": ("anthropic", "vertex"),
+    "vertex-gemini": ("google.genai", "vertex"),
+    "anthropic": ("anthropic", "anthropic"),
+    "openai": ("openai", "openai"),
+}
 
 
 def default_model_name(environ: Mapping[str, str]) -> str:
@@ -41,16 +41,64 @@ def create_llm_client(model_name: str, settings: ModelSettings | None = None) ->
     The model of this name.
 
     Raises `ModelUnavailableError` when the name has no known form, or when what it needs is
-    not installed or not set.
+    not installed or not set. Credentials are looked at when the model is first called.
     """
     settings = settings or ModelSettings()
-    if model_name == OFFLINE:
+    kind, name = _kind(model_name)
+    if kind == "offline":
         from messagedb_agent.llm.offline import OfflineModel
 
         return OfflineModel()
-    kind, _, rest = model_name.partition(":")
-    if kind == "scripted" and rest:
+    if kind == "scripted":
         from messagedb_agent.llm.scripted import load_script
 
-        return load_script(rest)
+        return load_script(name)
+    _check_installed(model_name, kind)
+    from messagedb_agent.llm.adapters import providers
+
+    return providers.create(kind, model_name, name, settings)
+
+
+def preload(model_name: str) -> None:
+    """
+    Import the SDK of this model in the background.
+
+    Importing one takes 0.5 to 2 seconds, which can pass while the store connects and reads.
+    """
+    kind, _ = _kind(model_name)
+    if kind in _SDKS:
+        threading.Thread(target=_import, args=(kind,), name="sdk-import", daemon=True).start()
+
+
+def _import(kind: str) -> None:
+    try:
+        import_module(_SDKS[kind][0])
+    except ImportError:
+        # Whoever makes the client says it, with what to install.
+        return
+
+
+def _kind(model_name: str) -> tuple[str, str]:
+    """Which adapter, and the name that its provider knows."""
+    if model_name == OFFLINE:
+        return "offline", ""
+    kind, _, name = model_name.partition(":")
+    if kind in {"scripted", "anthropic", "openai"} and name.strip():
+        return kind, name
+    for family in ("claude", "gemini"):
+        if model_name.startswith(f"{family}-") and not model_name.endswith("-"):
+            return f"vertex-{family}", model_name
     raise ModelUnavailableError(f"there is no model named {model_name!r}; use one of: {FORMS}")
+
+
+def _check_installed(model_name: str, kind: str) -> None:
+    module, extra = _SDKS[kind]
+    try:
+        installed = find_spec(module) is not None
+    except ModuleNotFoundError:
+        installed = False
+    if not installed:
+        raise ModelUnavailableError(
+            f"{model_name} needs a package that is not installed: "
+            f"run `pip install 'messagedb-agent[{extra}]'`"
+        )

@@ -22,23 +22,15 @@ _EXAMPLES = {
     "search_files": "search for event in files",
     "run_command": "run ls -l",
     "write_file": "write 'hello' to hello.txt",
+    "edit_file": "replace 'hello' with 'goodbye' in hello.txt",
+    "fetch_url": "fetch https://example.com/",
 }
 _REAL_MODELS = (
     "For a real model set MODEL_NAME: claude-sonnet-4-5@20250929 or gemini-2.5-pro (Vertex AI, "
     "with GCP_PROJECT), anthropic:NAME (with ANTHROPIC_API_KEY), or openai:NAME (with "
     "OPENAI_BASE_URL: Ollama, vLLM, llama.cpp, OpenAI)."
 )
-_MAIN_KEYS = (
-    "content",
-    "text",
-    "stdout",
-    "output",
-    "result",
-    "value",
-    "entries",
-    "files",
-    "matches",
-)
+_MAX_ITEMS = 200
 
 
 def introduction(tools: Sequence[JSONObject]) -> str:
@@ -85,7 +77,7 @@ def answer(results: Sequence[tuple[ToolCall, ToolResult]]) -> str:
 def _sentence(call: ToolCall, result: ToolResult) -> str:
     name = call.name or result.tool_name or "the tool"
     arguments = call.arguments if isinstance(call.arguments, Mapping) else {}
-    about = next((value for value in arguments.values() if isinstance(value, str)), "")
+    about = _about(arguments)
     shown = _shown(_text(result.result))
     if result.is_error:
         return f"{name} failed: {shown}"
@@ -99,16 +91,37 @@ def _sentence(call: ToolCall, result: ToolResult) -> str:
     return f"{title}:\n{shown or '(nothing)'}"
 
 
+def _about(arguments: Mapping[str, Any]) -> str:
+    """What a call was about: its path, expression, text or command."""
+    if isinstance(arguments.get("path"), str) and "query" not in arguments:
+        return str(arguments["path"])
+    for value in arguments.values():
+        if isinstance(value, str):
+            return value
+        if isinstance(value, list):
+            return " ".join(map(str, value))
+    return ""
+
+
 def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, Mapping):
-        for key in _MAIN_KEYS:
-            if value.get(key) not in (None, "", []):
-                return _text(value[key])
-    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
-        return "\n".join(_text(item) for item in value[:200])
-    return json.dumps(value, ensure_ascii=False, default=str)
+    match value:
+        case str():
+            return value
+        case {"exit_code": code, "stdout": str(out), "stderr": str(err)}:
+            return "\n".join(
+                part.strip() for part in (out, err, f"exit code {code}") if part.strip()
+            )
+        case {"path": path, "line": line, "text": text}:
+            return f"{path}:{line}: {text}"
+        case {"path": str(), "bytes": size, "created": created}:
+            return f"{'created' if created else 'replaced'}, {size} bytes"
+        case {"content": main} | {"text": main} | {"entries": main} | {"matches": main}:
+            more = "\n(and more)" if value.get("truncated") else ""
+            return f"{_text(main)}{more}"
+        case list() | tuple():
+            return "\n".join(_text(item) for item in value[:_MAX_ITEMS])
+        case _:
+            return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _shown(text: str) -> str:

@@ -23,8 +23,9 @@ _CUE = re.compile(
     r"|result of|value of)\b",
     re.IGNORECASE,
 )
-_RUN = re.compile(r"[-+(\d.][-+*/%().\d ]*")
-_OPERATION = re.compile(r"[\d)] ?(?:\*\*|//|[-+*/%]) ?[-+]?[\d(.]")
+_FUNCTION = r"\b(?:abs|ceil|exp|factorial|floor|log|max|min|round|sqrt)\("
+_RUN = re.compile(rf"(?:[-+(\d.]|{_FUNCTION})(?:[-+*/%().,\d ]|{_FUNCTION})*")
+_OPERATION = re.compile(rf"[\d)] ?(?:\*\*|//|[-+*/%]) ?[-+]?[\d(.a-z]|{_FUNCTION}")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
@@ -40,7 +41,7 @@ def find_expression(line: str) -> str | None:
     cue = _CUE.search(line)
     body = line[cue.end() :] if cue else line
     body = " ".join(body.split()).strip("=?!: ")
-    runs = [run.strip(" .") for run in _RUN.findall(body)]
+    runs = [run.strip(" .,") for run in _RUN.findall(body)]
     expression = max(runs, key=len, default="")
     if not cue and expression != body.rstrip(" ."):
         return None

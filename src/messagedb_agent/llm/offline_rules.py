@@ -85,6 +85,14 @@ _READ = re.compile(
     r"|what does (?:the )?(?:file )?(\S*[./]\S*) (?:say|contain)$",
     re.IGNORECASE,
 )
+_FETCH = re.compile(
+    r"(?:fetch|get|open|download|read|show me|show) (?:the page )?(https?://\S+)$", re.IGNORECASE
+)
+_EDIT = re.compile(
+    r"""(?:replace|change)\s+("[^"]*"|'[^']*')\s+(?:with|by|to)\s+("[^"]*"|'[^']*')"""
+    r"""\s+in\s+(?:the\s+)?(?:file\s+)?(\S+)$""",
+    re.IGNORECASE,
+)
 _LIST = re.compile(
     r"(?:(?:list|show|show me|what|which|give me)(?: all)?(?: the| my)? (?:files|folders)"
     r"(?: and (?:files|folders))?(?: are| exist)?(?: there)?|ls|list)"
@@ -125,13 +133,26 @@ def _write(raw: str, _line: str) -> PlannedCall | None:
     return ("write_file", {"path": path, "content": _unquoted(match[1][: target.start()])})
 
 
+def _edit(raw: str, _line: str) -> PlannedCall | None:
+    match = _EDIT.match(raw.rstrip("."))
+    if not match:
+        return None
+    old, new, path = (_unquoted(group) for group in match.groups())
+    return ("edit_file", {"path": path, "old": old, "new": new})
+
+
+def _fetch(_raw: str, line: str) -> PlannedCall | None:
+    match = _FETCH.match(line)
+    return ("fetch_url", {"url": match[1]}) if match else None
+
+
 def _search(_raw: str, line: str) -> PlannedCall | None:
     match = _SEARCH.match(line)
     everyday = not line.casefold().startswith(("search", "grep"))
     # "look" and "find" are everyday words; only with "files" do they mean this tool.
     if not match or (everyday and "files" not in line.casefold()):
         return None
-    arguments = {"pattern": _unquoted(match[1])}
+    arguments = {"query": _unquoted(match[1])}
     return ("search_files", arguments | ({"path": _unquoted(match[2])} if match[2] else {}))
 
 
@@ -168,7 +189,18 @@ def _calculate(_raw: str, line: str) -> PlannedCall | None:
     return ("calculate", {"expression": expression}) if expression else None
 
 
-RULES: tuple[Rule, ...] = (_echo, _run, _write, _search, _read, _list, _time, _calculate)
+RULES: tuple[Rule, ...] = (
+    _echo,
+    _run,
+    _write,
+    _edit,
+    _fetch,
+    _search,
+    _read,
+    _list,
+    _time,
+    _calculate,
+)
 
 
 def plan(text: str, tools: Sequence[JSONObject]) -> list[PlannedCall]:

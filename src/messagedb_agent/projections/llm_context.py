@@ -36,7 +36,7 @@ from messagedb_agent.projections.tool_calls import TOOL_CALLS, ToolCalls
 NO_RESULT = "No result was recorded for this tool call."
 
 
-class LLMContext(msgspec.Struct, frozen=True):
+class LLMContext(msgspec.Struct, frozen=True, gc=False):
     """
     What the next request is made of.
 

@@ -10,14 +10,14 @@ from messagedb_agent.events.agent import ToolCall
 from messagedb_agent.events.base import JSONObject
 
 
-class UserMessage(msgspec.Struct, frozen=True, tag="user"):
+class UserMessage(msgspec.Struct, frozen=True, gc=False, tag="user"):
     """What a person wrote; `content` holds blocks when text alone does not say it."""
 
     text: str
     content: tuple[JSONObject, ...] = ()
 
 
-class AssistantMessage(msgspec.Struct, frozen=True, tag="assistant"):
+class AssistantMessage(msgspec.Struct, frozen=True, gc=False, tag="assistant"):
     """
     What a model answered.
 
@@ -33,7 +33,7 @@ class AssistantMessage(msgspec.Struct, frozen=True, tag="assistant"):
     model_name: str = ""
 
 
-class ToolResult(msgspec.Struct, frozen=True, tag="tool"):
+class ToolResult(msgspec.Struct, frozen=True, gc=False, tag="tool"):
     """How one tool call ended: any JSON value, or an error text with `is_error`."""
 
     tool_call_id: str

@@ -20,7 +20,7 @@ from messagedb_agent.projections.base import Projection
 Status: TypeAlias = Literal["new", "active", "completed", "failed"]
 
 
-class SessionState(msgspec.Struct, frozen=True, kw_only=True):
+class SessionState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A thread's identity, life cycle and counters."""
 
     thread_id: str = ""

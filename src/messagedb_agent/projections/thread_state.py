@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from messagedb_agent.events.base import Event
@@ -15,7 +13,7 @@ from messagedb_agent.projections.turn import TURN, Turn
 from messagedb_agent.projections.usage import USAGE, TokenUsage
 
 
-class ThreadState(msgspec.Struct, frozen=True):
+class ThreadState(msgspec.Struct, frozen=True, gc=False):
     """The states of the projections that decide what a thread does next."""
 
     context: LLMContext
@@ -29,24 +27,16 @@ class ThreadState(msgspec.Struct, frozen=True):
         return self.context.calls
 
 
-def _keep(state: Any, _event: Any) -> Any:
-    return state
-
-
-def _handler(part: Projection[Any], kind: type[Event]) -> Handler[Any]:
-    return part.handlers.get(kind, _keep)
-
-
 def _together(kind: type[Event]) -> Handler[ThreadState]:
-    context, turn = _handler(LLM_CONTEXT, kind), _handler(TURN, kind)
-    session, usage = _handler(SESSION_STATE, kind), _handler(USAGE, kind)
+    context, turn = LLM_CONTEXT.handlers.get(kind), TURN.handlers.get(kind)
+    session, usage = SESSION_STATE.handlers.get(kind), USAGE.handlers.get(kind)
 
     def apply(state: ThreadState, event: Event) -> ThreadState:
         return ThreadState(
-            context(state.context, event),
-            turn(state.turn, event),
-            session(state.session, event),
-            usage(state.usage, event),
+            context(state.context, event) if context else state.context,
+            turn(state.turn, event) if turn else state.turn,
+            session(state.session, event) if session else state.session,
+            usage(state.usage, event) if usage else state.usage,
         )
 
     return apply

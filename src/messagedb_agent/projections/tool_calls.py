@@ -25,7 +25,7 @@ Approval: TypeAlias = Literal["none", "pending", "approved", "used"]
 """What people said about a call; "used" is an approval under which an attempt was begun."""
 
 
-class CallState(msgspec.Struct, frozen=True, kw_only=True):
+class CallState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """
     One call of the latest response.
 
@@ -42,7 +42,7 @@ class CallState(msgspec.Struct, frozen=True, kw_only=True):
     outcome: ToolResult | None = None
 
 
-class Grant(msgspec.Struct, frozen=True):
+class Grant(msgspec.Struct, frozen=True, gc=False):
     """A standing permission: for a tool, or for a tool with exactly these arguments."""
 
     tool_name: str
@@ -58,7 +58,7 @@ class Grant(msgspec.Struct, frozen=True):
         )
 
 
-class ToolCalls(msgspec.Struct, frozen=True):
+class ToolCalls(msgspec.Struct, frozen=True, gc=False):
     """The calls of the latest response, in its order, and what was granted for good."""
 
     calls: tuple[CallState, ...] = ()

@@ -58,6 +58,8 @@ def _requested(event: agent.LLMCallRequested) -> Entry:
 
 
 def _failed(event: agent.LLMCallFailed) -> Entry:
+    if event.error_type == "interrupted":
+        return Entry("system", "the model call was interrupted")
     what = "the model call failed, trying again" if event.retryable else "the model call failed"
     return Entry("error", f"{what}: {event.error_message}")
 

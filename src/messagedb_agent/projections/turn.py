@@ -12,7 +12,6 @@ from messagedb_agent.events.agent import (
     LLMCallStarted,
     LLMResponseReceived,
 )
-from messagedb_agent.events.json_text import digest
 from messagedb_agent.events.system import LimitReached, TurnInterrupted
 from messagedb_agent.events.tool import ToolExecutionRequested
 from messagedb_agent.events.user import TurnInterruptRequested, TurnResumed, UserMessageAdded
@@ -21,7 +20,7 @@ from messagedb_agent.projections.base import Projection
 Halt: TypeAlias = Literal["failed", "interrupted", "limit"]
 
 
-class Turn(msgspec.Struct, frozen=True, kw_only=True):
+class Turn(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """
     The turn since the last user message, or since somebody resumed it.
 
@@ -40,7 +39,7 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     steps: int = 0
     tokens: int = 0
     repeats: int = 0
-    last_calls: str = ""
+    last_calls: tuple[tuple[str, Any], ...] = ()
     stop_reason: str | None = None
 
 
@@ -55,9 +54,7 @@ def _claim(state: Turn, _event: LLMCallRequested | LLMCallStarted) -> Turn:
 
 
 def _answer(state: Turn, event: LLMResponseReceived) -> Turn:
-    calls = ""
-    if event.tool_calls:
-        calls = digest([(call.name, call.arguments) for call in event.tool_calls])
+    calls = tuple((call.name, call.arguments) for call in event.tool_calls)
     return Turn(
         claims=state.claims,
         steps=state.steps,

@@ -10,7 +10,7 @@ from messagedb_agent.events.agent import LLMResponseReceived
 from messagedb_agent.projections.base import Projection
 
 
-class TokenUsage(msgspec.Struct, frozen=True, kw_only=True):
+class TokenUsage(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Sums over all model calls of a thread."""
 
     input_tokens: int = 0

@@ -76,8 +76,18 @@ class EventStore(Protocol):
         """
         ...
 
-    def read(self, stream_name: str, *, position: int = 0) -> Iterator[RecordedEvent]:
-        """The events from a position on, in pages; nothing for a stream that does not exist."""
+    def read(
+        self,
+        stream_name: str,
+        *,
+        position: int = 0,
+        connection: psycopg.Connection[Any] | None = None,
+    ) -> Iterator[RecordedEvent]:
+        """
+        The events from a position on, in pages; nothing for a stream that does not exist.
+
+        With `connection` they are read there, inside of its transaction if one is open.
+        """
         ...
 
     def version(self, stream_name: str) -> int:

@@ -70,7 +70,10 @@ def _expanded(given: Mapping[str, Any]) -> dict[str, Any]:
     try:
         parts = conninfo_to_dict(name)
     except psycopg.ProgrammingError as error:
-        raise ConfigurationError(f"DATABASE_URL is wrong: {first_line(error)}") from error
+        # The parser quotes what it could not read, which may be a password.
+        raise ConfigurationError(
+            "DATABASE_URL is wrong: it can not be read as a connection URI or string"
+        ) from error
     return {**given, "dbname": None, **parts}
 
 
@@ -181,8 +184,17 @@ class MessageDBClient:
                 raise
             raise translate(error) from error
 
-    def read(self, stream_name: str, *, position: int = 0) -> Iterator[RecordedEvent]:
-        """The events from a position on; no connection is held between two pages."""
+    def read(
+        self,
+        stream_name: str,
+        *,
+        position: int = 0,
+        connection: psycopg.Connection[Any] | None = None,
+    ) -> Iterator[RecordedEvent]:
+        """The events from a position on; no pooled connection is held between two pages."""
+        if connection is not None:
+            yield from operations.read_events(connection, stream_name, position)
+            return
         while True:
             rows = self._perform(_page_from(stream_name, position))
             yield from map(decode, rows)

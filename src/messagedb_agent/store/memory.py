@@ -11,6 +11,7 @@ from typing import Any
 from messagedb_agent.errors import OptimisticConcurrencyError, ThreadBusyError, UsageError
 from messagedb_agent.events.base import RecordedEvent
 from messagedb_agent.events.codec import EventRow, decode, encode
+from messagedb_agent.events.json_text import in_stored_order
 from messagedb_agent.store.base import NewEvent
 
 
@@ -55,7 +56,7 @@ class MemoryStore:
             rows = [
                 EventRow(
                     new.id, stream_name, row.type, version + place, len(self._rows) + place,
-                    row.data, row.metadata, now,
+                    in_stored_order(row.data), row.metadata, now,
                 )
                 for place, (new, row) in enumerate(zip(events, encoded, strict=True), start=1)
             ]  # fmt: skip
@@ -64,8 +65,12 @@ class MemoryStore:
             self._by_id.update((row.id, row) for row in rows)
         return tuple(map(decode, rows))
 
-    def read(self, stream_name: str, *, position: int = 0) -> Iterator[RecordedEvent]:
+    def read(
+        self, stream_name: str, *, position: int = 0, connection: Any = None
+    ) -> Iterator[RecordedEvent]:
         """The events from a position on."""
+        if connection is not None:
+            raise UsageError("a store in memory can not join a database transaction")
         with self._mutex:
             rows = self._streams.get(stream_name, [])[max(position, 0) :]
         return map(decode, rows)

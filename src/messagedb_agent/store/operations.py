@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
+from itertools import chain
 from typing import Any, LiteralString
 
 import psycopg
@@ -16,13 +18,16 @@ from messagedb_agent.store.base import DEFAULT_BATCH_SIZE, NO_STREAM, NewEvent
 # of the row just written, and `now()` is what the table's default gave it as time.
 _WRITE: LiteralString = """
     SELECT message_store.write_message(
-               new.id, $1, new.type, new.data::jsonb, new.metadata::jsonb,
-               CASE WHEN new.place = 1 THEN $2::bigint END),
+               new.id, $1, new.type, new.data::jsonb, new.metadata::jsonb, new.expected::bigint),
            currval('message_store.messages_global_position_seq'),
            now() AT TIME ZONE 'utc'
-    FROM unnest($3::text[], $4::text[], $5::text[], $6::text[])
-         WITH ORDINALITY AS new (id, type, data, metadata, place)
+    FROM ({rows}) AS new (id, type, data, metadata, expected)
 """
+
+# Statements of up to this many events are prepared; a turn never has more. A statement has
+# at most 65,535 parameters, so longer batches come as arrays.
+_PREPARED_ROWS = 8
+_MANY_ROWS = "SELECT * FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[])"
 
 _READ: LiteralString = """
     SELECT id, stream_name, type, position, global_position, data, metadata, time
@@ -50,19 +55,20 @@ def append_events(
     Outside a transaction they are committed; inside one they are part of it. Raises psycopg
     errors as they come.
     """
+    if not events:
+        return ()
     encoded = [encode(new.event, new.metadata) for new in events]
+    # Only the first row is checked: nobody else writes between two of one statement.
+    versions = [expected_version, *[None] * (len(events) - 1)]
+    rows = [
+        (new.id, row.type, row.data, row.metadata, version)
+        for new, row, version in zip(events, encoded, versions, strict=True)
+    ]
+    few = len(rows) <= _PREPARED_ROWS
+    parameters = chain.from_iterable(rows) if few else map(list, zip(*rows, strict=True))
     with psycopg.RawCursor(connection) as cursor:
         cursor.execute(
-            _WRITE,
-            (
-                stream_name,
-                expected_version,
-                [new.id for new in events],
-                [row.type for row in encoded],
-                [row.data for row in encoded],
-                [row.metadata for row in encoded],
-            ),
-            prepare=True,
+            _write_statement(len(rows) if few else None), [stream_name, *parameters], prepare=few
         )
         places = cursor.fetchall()
     return tuple(
@@ -115,6 +121,20 @@ def stream_version(connection: psycopg.Connection[Any], stream_name: str) -> int
     with psycopg.RawCursor(connection) as cursor:
         row = cursor.execute(_VERSION, (stream_name,)).fetchone()
     return NO_STREAM if row is None or row[0] is None else int(row[0])
+
+
+@cache
+def _write_statement(count: int | None) -> bytes:
+    if count is None:
+        return _WRITE.replace("{rows}", _MANY_ROWS).encode()
+    columns = ("text", "text", "text", "text", "bigint")
+    rows = (
+        ", ".join(
+            f"${row * len(columns) + place}::{kind}" for place, kind in enumerate(columns, start=2)
+        )
+        for row in range(count)
+    )
+    return _WRITE.replace("{rows}", "VALUES " + ", ".join(f"({row})" for row in rows)).encode()
 
 
 def _recorded(

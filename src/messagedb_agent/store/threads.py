@@ -120,6 +120,8 @@ def find_stream(connection: QuickConnection, category: str, thread: str) -> str:
         if not rows:
             raise ThreadNotFoundError(f"there are no threads in {category} yet; `start` begins one")
         return str(rows[0][0])
+    if not thread:
+        raise UsageError("the thread id is empty; give an id, a beginning of one, or `last`")
     wanted = f"{category}-{thread}"
     found = [str(row[0]) for row in connection.query(_BY_PREFIX, (category, wanted))]
     if not found:

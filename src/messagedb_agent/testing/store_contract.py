@@ -30,6 +30,7 @@ from messagedb_agent.errors import (
 )
 from messagedb_agent.events.base import Event, RecordedEvent, UnknownEvent
 from messagedb_agent.events.codec import encode
+from messagedb_agent.events.json_text import digest, from_json
 from messagedb_agent.events.tool import ToolExecutionCompleted
 from messagedb_agent.events.user import UserMessageAdded
 from messagedb_agent.store.base import DEFAULT_BATCH_SIZE, NO_STREAM, EventStore, NewEvent
@@ -38,7 +39,13 @@ from messagedb_agent.testing.strategies import NASTY_TEXTS, events
 T = TypeVar("T")
 
 EXAMPLES = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25
+    # Each example has a stream of its own, and a class of its own runs it for each store.
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.differing_executors,
+    ],
+    deadline=None,
+    max_examples=25,
 )
 
 
@@ -106,7 +113,8 @@ class ReadingContract:
         assert texts_of(store, stream, position) == list(expected)
 
     def test_a_long_stream_is_read_whole_and_in_order(self, store: EventStore) -> None:
-        stream, count = new_stream(), 2 * DEFAULT_BATCH_SIZE + 1
+        # More than a statement of PostgreSQL could take as parameters of their own.
+        stream, count = new_stream(), 13 * DEFAULT_BATCH_SIZE + 1001
         store.append(stream, [said(str(number)) for number in range(count)])
 
         assert texts_of(store, stream) == [str(number) for number in range(count)]
@@ -170,7 +178,7 @@ class ReadingContract:
 
         found = list(store.read(stream))
 
-        assert [encode(record.event) for record in found] == [encode(event) for event in new]
+        assert [content(record.event) for record in found] == [content(event) for event in new]
         assert list(map(comparable, found)) == list(map(comparable, returned))
 
     @pytest.mark.parametrize(
@@ -357,11 +365,17 @@ class StoreContract(ReadingContract, WritingContract, LockingContract):
     """All of it."""
 
 
+def content(event: Event) -> tuple[str, str, str]:
+    """All that an event says, in whichever order its objects have their keys."""
+    type_name, data, metadata = encode(event)
+    return type_name, digest(from_json(data)), digest(from_json(metadata or "{}"))
+
+
 def comparable(record: RecordedEvent) -> tuple[Any, ...]:
     """All that a recorded event says; the text of its JSON may be laid out in many ways."""
     return (
         record.id,
-        encode(record.event),
+        content(record.event),
         record.stream_name,
         record.position,
         record.global_position,

@@ -142,9 +142,11 @@ class Tried:
     def __init__(self, text: str, compute: Callable[[], Number]) -> None:
         self.text = text
         try:
-            self.value: Number | None = compute()
+            value = compute()
         except (ArithmeticError, ValueError):
-            self.value = None
+            self.value: Number | None = None
+        else:
+            self.value = value if math.isfinite(value) else None
 
     def __repr__(self) -> str:
         return f"{self.text} = {self.value}"

@@ -49,7 +49,24 @@ def run(options: argparse.Namespace) -> int:
             finding = Finding(good=False, what=str(error))
         _print(name, finding)
         good = good and finding.good
+    if options.replay:
+        good = _replay(options, config) and good
     return 0 if good else 1
+
+
+def _replay(options: argparse.Namespace, config: Config) -> bool:
+    from messagedb_agent.cli.replay import replay_category
+    from messagedb_agent.cli.wiring import category_of, reader
+
+    count, problems = 0, 0
+    with reader(config) as connection:
+        for stream_name, problem in replay_category(connection, category_of(options)):
+            count += 1
+            if problem is not None:
+                problems += 1
+                _print("replay", Finding(good=False, what=f"{stream_name}: {problem}"))
+    _print("replay", Finding(good=not problems, what=f"{count} threads, {problems} with problems"))
+    return not problems
 
 
 def _print(name: str, finding: Finding) -> None:

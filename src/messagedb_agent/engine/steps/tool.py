@@ -13,8 +13,13 @@ import psycopg
 from messagedb_agent.engine.agent import Agent
 from messagedb_agent.engine.fencing import Stands, tool_claim
 from messagedb_agent.engine.steps.base import Claim, Committed, Outcome, Step, Surroundings
+from messagedb_agent.engine.steps.transaction import (
+    is_undecided,
+    is_worth_another_try,
+    tool_transaction,
+)
 from messagedb_agent.engine.threads import Finished, ToolThreads, Work
-from messagedb_agent.errors import ToolError
+from messagedb_agent.errors import StoreUnavailableError, ToolError
 from messagedb_agent.events.base import Event
 from messagedb_agent.events.tool import (
     ToolExecutionCompleted,
@@ -28,6 +33,9 @@ from messagedb_agent.projections.tool_calls import CallState
 from messagedb_agent.store.base import EventStore
 from messagedb_agent.tools.base import ToolContext
 from messagedb_agent.tools.executor import execute_tool
+
+MAX_TRANSACTION_ATTEMPTS = 5
+"""How often a transactional tool runs when the database reports a deadlock or a conflict."""
 
 
 class ToolStep(msgspec.Struct, frozen=True):
@@ -57,18 +65,26 @@ class ToolStep(msgspec.Struct, frozen=True):
     def _run_in_transaction(
         self, call: CallState, claims: int, fence: Stands, around: Surroundings
     ) -> Step:
-        try:
-            with self.store.transaction() as connection:
-                began = self.clock()
-                result = self._execute(
-                    call, self.context(call, claims, around, connection=connection)
-                )
-                done = Finished(call.index, result, None, self.clock() - began)
-                yield Outcome((_outcome(call, done),), fence, connection=connection)
+        """The tool's work and the event that it is done become one commit, or nothing."""
+        for attempt in range(1, MAX_TRANSACTION_ATTEMPTS + 1):
+            try:
+                with tool_transaction(self.store, self._timeout(call)) as transaction:
+                    began = self.clock()
+                    context = self.context(call, claims, around, connection=transaction.connection)
+                    result = self._execute(call, context)
+                    transaction.verify()
+                    done = Finished(call.index, result, None, self.clock() - began)
+                    yield Outcome((_outcome(call, done),), fence, connection=transaction.connection)
+            except (ToolError, StoreUnavailableError, psycopg.Error) as error:
+                if is_worth_another_try(error) and attempt < MAX_TRANSACTION_ATTEMPTS:
+                    continue
+                if not is_undecided(error):
+                    failed = Finished(call.index, None, _as_tool_error(error), 0.0)
+                    yield Outcome((_outcome(call, failed),), fence, more=True)
+                    return
+            # Either it is committed, or the stream will show the call as interrupted.
             yield Committed()
-        except ToolError as error:
-            failed = Finished(call.index, None, error, 0.0)
-            yield Outcome((_outcome(call, failed),), fence, more=True)
+            return
 
     def _work(self, call: CallState, claims: int, around: Surroundings) -> Work:
         return lambda cancelled: self._execute(
@@ -114,6 +130,10 @@ def idempotency_key(stream_name: str, claims: int, call_id: str) -> str:
     Models reuse call ids, so the number of the model call that asked for it is part of it.
     """
     return str(uuid5(NAMESPACE_URL, f"messagedb-agent:{stream_name}:{claims}:{call_id}"))
+
+
+def _as_tool_error(error: Exception) -> ToolError:
+    return error if isinstance(error, ToolError) else ToolError(f"The database refused: {error}")
 
 
 def _claim(call: CallState) -> ToolExecutionRequested:

@@ -60,7 +60,7 @@ def _too_large() -> ToolError:
 def _power(base: Number, exponent: Number) -> Any:
     # The size of an integer power is known before it is computed; computing it may take days.
     if isinstance(base, int) and isinstance(exponent, int) and abs(base) > 1:
-        if exponent > MAX_BITS or (base.bit_length() - 1) * exponent > MAX_BITS:
+        if (base.bit_length() - 1) * exponent > MAX_BITS:
             raise _too_large()
         return float(base) ** exponent if exponent < 0 else base**exponent
     return base**exponent

@@ -1,0 +1,84 @@
+"""The transaction that a tool works in: guarded, and run again when the database asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.pq import TransactionStatus
+
+from messagedb_agent.errors import ToolError
+from messagedb_agent.store.base import EventStore
+from messagedb_agent.store.faults import is_connection_lost, is_worth_repeating
+
+_IDENTITY = "SELECT pg_current_xact_id()::text"
+
+
+class ToolTransaction:
+    """
+    One attempt of a transactional tool.
+
+    psycopg refuses `commit()` and `rollback()` inside its transaction block. A COMMIT sent as
+    text can't be refused, but `verify` finds out.
+    """
+
+    def __init__(self, connection: psycopg.Connection[Any], timeout: float | None) -> None:
+        self.connection = connection
+        milliseconds = sql.Literal(round((timeout or 0) * 1000))
+        for setting in ("statement_timeout", "idle_in_transaction_session_timeout"):
+            connection.execute(
+                sql.SQL("SET LOCAL {} = {}").format(sql.Identifier(setting), milliseconds)
+            )
+        self._identity = self._current()
+
+    def verify(self) -> None:
+        """Raise `ToolError` unless the transaction is the one that was opened."""
+        if self.connection.info.transaction_status == TransactionStatus.INERROR:
+            raise ToolError("A statement of the tool failed, so its transaction was rolled back.")
+        if self._current() != self._identity:
+            raise ToolError(
+                "The tool ended its transaction itself, which it must not do; "
+                "what it did before that may have had an effect."
+            )
+
+    def _current(self) -> str:
+        row = self.connection.execute(_IDENTITY).fetchone()
+        return str(row[0]) if row else ""
+
+
+@contextmanager
+def tool_transaction(store: EventStore, timeout: float | None) -> Iterator[ToolTransaction]:
+    """
+    A transaction in the store's database that commits when the block ends well.
+
+    Raises `ToolError` when the store has no database.
+    """
+    with store.transaction() as connection:
+        if connection is None:
+            raise ToolError("This tool needs a database, and this event store has none.")
+        yield ToolTransaction(connection, timeout)
+
+
+def database_error(error: BaseException) -> psycopg.Error | None:
+    """The database's complaint behind an error, if that is what it comes from."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, psycopg.Error):
+            return seen
+        seen = seen.__cause__
+    return None
+
+
+def is_worth_another_try(error: BaseException) -> bool:
+    """Whether all was rolled back for a reason that has nothing to do with the tool."""
+    found = database_error(error)
+    return found is not None and is_worth_repeating(found)
+
+
+def is_undecided(error: BaseException) -> bool:
+    """Whether only the stream can tell if the transaction was committed."""
+    found = database_error(error)
+    return found is not None and is_connection_lost(found)

@@ -1,0 +1,119 @@
+"""The command line as its users start it: a process of its own, on a real database."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psycopg
+import pytest
+
+from messagedb_agent.store import schema
+from tests.postgres import NewDatabase
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# What a developer has set must not decide what the tests see.
+_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT")
+
+
+class Ended(NamedTuple):
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+class Cli:
+    """Starts commands in a folder of their own, on a database of their own."""
+
+    def __init__(self, database: str, folder: Path) -> None:
+        self.database = database
+        self.folder = folder
+        self.environment: dict[str, str] = {
+            **{name: os.environ[name] for name in _KEPT if name in os.environ},
+            "DATABASE_URL": database,
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT / "src"), *sys.path])),
+            "MESSAGEDB_AGENT_HOME": str(folder / "home"),
+        }
+
+    def start(
+        self, *arguments: str, env: Mapping[str, str] | None = None, **options: Any
+    ) -> subprocess.Popen[bytes]:
+        """A command that runs on its own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "messagedb_agent.cli", *arguments],
+            cwd=self.folder,
+            env={**self.environment, **(env or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            **{"stdin": subprocess.DEVNULL, **options},
+        )
+
+    def __call__(
+        self, *arguments: str, stdin: bytes = b"", env: Mapping[str, str] | None = None
+    ) -> Ended:
+        """A command, until it has ended."""
+        process = self.start(*arguments, env=env, stdin=subprocess.PIPE)
+        out, err = process.communicate(stdin, timeout=60)
+        return Ended(process.returncode, out.decode(), err.decode())
+
+    def ask(self, *arguments: str, **options: Any) -> dict[str, Any]:
+        """A run with `--format json`, which must end well."""
+        ended = self(*arguments, "--format", "json", **options)
+        assert ended.code == 0, ended.err
+        result: dict[str, Any] = ended.json()
+        return result
+
+    def events(self, thread: str, *options: str) -> list[dict[str, Any]]:
+        """What `show --format json` prints."""
+        ended = self("show", thread, "--format", "json", *options)
+        assert ended.code == 0, ended.err
+        shown: list[dict[str, Any]] = ended.json()
+        return shown
+
+    def types(self, thread: str) -> list[str]:
+        return [event["type"] for event in self.events(thread)]
+
+    def script(self, name: str, *steps: Mapping[str, Any], repeat: bool = False) -> str:
+        """The name of a scripted model with these answers."""
+        file = self.folder / f"{name}.json"
+        file.write_text(json.dumps({"steps": list(steps), "repeat": repeat}))
+        return f"scripted:{file}"
+
+    def sql(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Rows of a plain SQL query."""
+        with psycopg.connect(self.database, autocommit=True) as connection:
+            cursor = connection.execute(query.encode(), parameters)
+            return cursor.fetchall() if cursor.description else []
+
+
+NewCli = Callable[[], Cli]
+
+
+@pytest.fixture
+def new_cli(server: NewDatabase, tmp_path: Path) -> NewCli:
+    """Command lines on fresh databases."""
+
+    def make() -> Cli:
+        database = server()
+        with psycopg.connect(database, autocommit=True) as connection:
+            schema.install(connection)
+        return Cli(database, tmp_path)
+
+    return make
+
+
+@pytest.fixture
+def cli(new_cli: NewCli) -> Cli:
+    """A command line on a fresh database."""
+    return new_cli()
