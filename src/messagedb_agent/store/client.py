@@ -243,6 +243,9 @@ class MessageDBClient:
             psycopg.connect(autocommit=True, **self._settings).close()
         except psycopg.Error as reason:
             return reason
+        if self._pool.get_stats()["pool_size"] < self._pool.max_size:
+            # It gave up while the server was away, which it no longer is.
+            return psycopg.OperationalError("the server was away for a moment")
         return StoreUnavailableError("all connections of this process stayed busy")
 
     def _perform(self, work: Callable[[psycopg.Connection[Any], bool], T]) -> T:
