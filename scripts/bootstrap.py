@@ -115,6 +115,7 @@ class SetUp:
         `--inexact` leaves alone what somebody added to the environment for himself.
         """
         options = ["--frozen", "--inexact", "--no-install-project", "--no-default-groups"]
+        options += ["--extra", "all"]
         wanted = ["--group", "dev"] if group == "dev" else []
         settings = {"UV_PROJECT_ENVIRONMENT": str(self.env), "UV_COMPILE_BYTECODE": "1"}
         done = subprocess.run(

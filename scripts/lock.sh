@@ -18,5 +18,5 @@ export_list() {
     } >"$out.new"
     mv "$out.new" "$out"
 }
-out=scripts/requirements-runtime.txt; export_list
-out=scripts/requirements-dev.txt; export_list --group dev
+out=scripts/requirements-runtime.txt; export_list --extra all
+out=scripts/requirements-dev.txt; export_list --extra all --group dev

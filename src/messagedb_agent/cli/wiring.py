@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 def configuration(options: argparse.Namespace) -> Config:
     """The settings of this call."""
     file = Path(options.config) if options.config else None
-    return load_config(os.environ, file)
+    config = load_config(os.environ, file)
+    # SDKs, libpq and HTTP clients read the environment themselves.
+    for name, value in config.environ.items():
+        os.environ.setdefault(name, value)
+    return config
 
 
 def category_of(options: argparse.Namespace) -> str:
@@ -123,8 +127,9 @@ def agent_for(options: argparse.Namespace, config: Config, state: ThreadState) -
     from messagedb_agent.engine.agent import Agent
     from messagedb_agent.engine.approvals import ApprovalPolicy
     from messagedb_agent.engine.limits import Limits
-    from messagedb_agent.llm.catalog import ModelSettings, create_llm_client
+    from messagedb_agent.llm.catalog import create_llm_client
     from messagedb_agent.llm.prompts import DEFAULT_SYSTEM_PROMPT
+    from messagedb_agent.llm.settings import ModelSettings
     from messagedb_agent.tools import ToolRegistry, builtin_tools
 
     current = state.context.configuration

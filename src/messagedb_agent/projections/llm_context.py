@@ -59,7 +59,18 @@ class LLMContext(msgspec.Struct, frozen=True, gc=False):
 
 
 def _configure(state: LLMContext, event: AgentConfigured) -> LLMContext:
-    return LLMContext(state.messages, state.held, state.calls, state.claimed, event)
+    messages = state.messages
+    if state.configuration is not None and state.configuration.sha256 != event.sha256:
+        # Providers bind thinking blocks to prompt, tools and model; under others they are
+        # refused or silently dropped. What was said stays, the provider's own blocks go.
+        messages = AppendOnly(map(_without_blocks, messages))
+    return LLMContext(messages, state.held, state.calls, state.claimed, event)
+
+
+def _without_blocks(message: Message) -> Message:
+    if isinstance(message, AssistantMessage) and message.content:
+        return msgspec.structs.replace(message, content=(), api=None)
+    return message
 
 
 def _hear(state: LLMContext, event: UserMessageAdded) -> LLMContext:

@@ -15,7 +15,6 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from messagedb_agent.errors import (
-    ConfigurationError,
     OptimisticConcurrencyError,
     StoreUnavailableError,
 )
@@ -31,7 +30,7 @@ from messagedb_agent.store.faults import (
     translate,
 )
 from messagedb_agent.store.locks import ThreadLocks
-from messagedb_agent.store.quick import unreachable
+from messagedb_agent.store.quick import is_connection_string, unreachable, wrong_connection_string
 
 T = TypeVar("T")
 
@@ -65,15 +64,12 @@ def connection_settings(given: Mapping[str, Any]) -> dict[str, Any]:
 def _expanded(given: Mapping[str, Any]) -> dict[str, Any]:
     """A database name that is a connection string counts as that, as libpq does it."""
     name = str(given.get("dbname", ""))
-    if "=" not in name and "://" not in name:
+    if not is_connection_string(name):
         return dict(given)
     try:
         parts = conninfo_to_dict(name)
     except psycopg.ProgrammingError as error:
-        # The parser quotes what it could not read, which may be a password.
-        raise ConfigurationError(
-            "DATABASE_URL is wrong: it can not be read as a connection URI or string"
-        ) from error
+        raise wrong_connection_string() from error
     return {**given, "dbname": None, **parts}
 
 

@@ -112,7 +112,8 @@ def _schema(config: Config) -> Finding:
 
 
 def _model(config: Config) -> Finding:
-    from messagedb_agent.llm.catalog import OFFLINE, ModelSettings, create_llm_client
+    from messagedb_agent.llm.catalog import OFFLINE, create_llm_client
+    from messagedb_agent.llm.settings import ModelSettings
 
     name = config.model_name or OFFLINE
     settings = ModelSettings(

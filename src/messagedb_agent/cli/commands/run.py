@@ -25,6 +25,7 @@ from messagedb_agent.engine.session import (
 )
 from messagedb_agent.engine.thread import AgentThread, RunResult
 from messagedb_agent.errors import ClaimLostError, ThreadBusyError, ThreadEndedError, UsageError
+from messagedb_agent.llm.catalog import OFFLINE, preload
 from messagedb_agent.projections.thread_state import ThreadState
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.stream import build_stream_name, generate_thread_id, parse_stream_name
@@ -45,6 +46,7 @@ _EXIT_CODES = {
 def start(options: argparse.Namespace) -> int:
     """Begin a thread and answer its first message."""
     config = configuration(options)
+    preload(options.model or config.model_name or OFFLINE)
     text = message_of(options.message)
     thread_id = options.thread_id or generate_thread_id()
     stream_name = build_stream_name(options.category, options.version, thread_id)
@@ -70,6 +72,7 @@ def message(options: argparse.Namespace) -> int:
     """Add a message to a thread and answer it."""
     config = configuration(options)
     text = message_of(options.message)
+    preload(options.model or config.model_name or OFFLINE)
     stream_name = _find(options, config)
     with writer(config) as store:
         if options.reopen:
@@ -90,6 +93,7 @@ def message(options: argparse.Namespace) -> int:
 def carry_on(options: argparse.Namespace) -> int:
     """Go on with a thread."""
     config = configuration(options)
+    preload(options.model or config.model_name or OFFLINE)
     stream_name = _find(options, config)
     with writer(config) as store:
         if read_state(store, stream_name).session.is_ended:
