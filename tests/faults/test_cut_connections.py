@@ -8,7 +8,6 @@ from uuid import uuid4
 import pytest
 
 from messagedb_agent.engine.agent import Agent
-from messagedb_agent.engine.retry import RetryPolicy
 from messagedb_agent.engine.thread import AgentThread
 from messagedb_agent.errors import OptimisticConcurrencyError, StoreUnavailableError
 from messagedb_agent.events import (
@@ -18,6 +17,7 @@ from messagedb_agent.events import (
     ToolExecutionRequested,
     UserMessageAdded,
 )
+from messagedb_agent.llm.retry import RetryPolicy
 from messagedb_agent.llm.scripted import ScriptedModel
 from messagedb_agent.store.base import NO_STREAM, EventStore, NewEvent
 from messagedb_agent.store.client import MessageDBClient
