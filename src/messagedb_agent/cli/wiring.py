@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from messagedb_agent.config import Config, load_config
 from messagedb_agent.errors import SchemaMissingError, UsageError
+from messagedb_agent.observability.logging import configure
 from messagedb_agent.store.quick import QuickConnection, quick_connection
 from messagedb_agent.store.stream import build_category
 
@@ -25,7 +26,11 @@ if TYPE_CHECKING:
 def configuration(options: argparse.Namespace) -> Config:
     """The settings of this call."""
     file = Path(options.config) if options.config else None
-    return load_config(os.environ, file)
+    config = load_config(os.environ, file)
+    configure(
+        config.log_level, config.log_format, environ=config.environ, content=config.log_content
+    )
+    return config
 
 
 def category_of(options: argparse.Namespace) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from messagedb_agent.cli.ask import ask_about
 from messagedb_agent.cli.interrupt import interruptible
 from messagedb_agent.cli.messages import message_of
+from messagedb_agent.cli.observing import Observation, observed
 from messagedb_agent.cli.reporter import Reporter
 from messagedb_agent.cli.terminal import complain, is_interactive, say, tell
 from messagedb_agent.cli.wiring import agent_for, category_of, configuration, reader, writer
@@ -128,8 +129,25 @@ def _drive(
 ) -> int:
     """Run the thread here, or follow whoever runs it until the turn is over."""
     thread_id = parse_stream_name(stream_name).thread_id
+    with observed(config, thread_id) as observation:
+        return _drive_observed(
+            options, config, store, stream_name, observation, prepare=prepare, when_busy=when_busy
+        )
+
+
+def _drive_observed(
+    options: argparse.Namespace,
+    config: Config,
+    store: MessageDBClient,
+    stream_name: str,
+    observation: Observation,
+    *,
+    prepare: Callable[[AgentThread], None],
+    when_busy: Callable[[], None],
+) -> int:
+    thread_id = parse_stream_name(stream_name).thread_id
     reporter = Reporter(options.format, thread_id, show_thinking=options.show_thinking)
-    run = _Run(options, config, store, stream_name, reporter)
+    run = _Run(options, config, store, stream_name, reporter, observation=observation)
     try:
         result = run.drive(prepare)
     except ThreadBusyError as busy:
@@ -159,26 +177,34 @@ class _Run:
         store: MessageDBClient,
         stream_name: str,
         reporter: Reporter,
+        *,
+        observation: Observation,
     ) -> None:
         self._options = options
         self._config = config
         self._store = store
         self._stream_name = stream_name
         self._reporter = reporter
+        self._observation = observation
         self.was_opened = False
 
     def drive(self, prepare: Callable[[AgentThread], None]) -> RunResult:
         """Run the thread. Raises `ThreadBusyError` when another process does."""
         reporter = self._reporter
-        with AgentThread(
-            self._store,
-            self._stream_name,
-            observers=(reporter.on_event,),
-            on_delta=reporter.on_delta,
-        ) as thread:
+        with (
+            self._observation.driving() as (observers, annotate),
+            AgentThread(
+                self._store,
+                self._stream_name,
+                observers=(reporter.on_event, *observers),
+                on_delta=reporter.on_delta,
+                annotate=annotate,
+            ) as thread,
+        ):
             self.was_opened = True
             agent = agent_for(self._options, self._config, thread.state)
             reporter.begin()
+            self._observation.begin()
             prepare(thread)
             with interruptible(thread):
                 result = thread.run(agent)
