@@ -48,6 +48,10 @@ class Health(logging.Handler):
         logger.addHandler(self)
         logger.propagate = False
 
+    def silence(self) -> None:
+        """Say nothing any more."""
+        self._told = True
+
     def emit(self, record: logging.LogRecord) -> None:
         """Take one complaint."""
         # Many a collector takes traces only; metrics it refuses are no reason to hurry.
@@ -55,7 +59,7 @@ class Health(logging.Handler):
         if not self._told:
             self._told = True
             reason = " ".join(text_of(record).split())
-            _log.warning("telemetry could not be sent", reason=reason[:300])
+            _log.warning("telemetry could not be sent", reason=reason[:200])
         # Last: who waits for this may end the process.
         self.settled.set()
 

@@ -14,8 +14,6 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, Final, Literal, TypeAlias
 
-from messagedb_agent.observability.redaction import Redactor
-
 DEBUG: Final = 10
 INFO: Final = 20
 WARNING: Final = 30
@@ -134,6 +132,8 @@ def _write(level: str, event: str, name: str, fields: Mapping[str, Any]) -> None
 
 def _structlog_writer() -> Callable[..., None]:
     import structlog  # noqa: PLC0415 - see above
+
+    from messagedb_agent.observability.redaction import Redactor  # noqa: PLC0415 - every command imports this module, few write a line
 
     redactor = Redactor(os.environ if _settings.environ is None else _settings.environ)
 

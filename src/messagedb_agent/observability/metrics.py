@@ -66,9 +66,8 @@ class Meter:
             case _:
                 self._runs.add(1, _only(_RUN_KEPT, attributes))
 
-    def flush(self) -> None:
-        """Send what has not been sent. Takes as long as the exporters take."""
-        self._provider.force_flush()
+    def shut_down(self) -> None:
+        """Send what has not been sent, and stop. Takes as long as the exporters take."""
         self._provider.shutdown()
 
     def _count_tokens(self, attributes: Mapping[str, Any]) -> None:

@@ -14,7 +14,9 @@ from messagedb_agent.observability.redaction import Redactor
 from messagedb_agent.observability.spans import AGENT_NAME, Span
 
 try:
+    from opentelemetry.sdk.metrics.export import MetricExporter
     from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace.export import SpanExporter
 
     from messagedb_agent.observability.exporters import (
         Health,
@@ -29,7 +31,7 @@ except ImportError as error:
         f"ENABLE_TRACING needs the `otel` extra, as in messagedb-agent[otel]: {error}"
     ) from error
 
-FLUSH_SECONDS = 3.0
+FLUSH_SECONDS = 2.0
 FLUSH_SECONDS_IN_TROUBLE = 0.2
 
 
@@ -44,15 +46,17 @@ class Telemetry:
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         environ = os.environ if environ is None else environ
         redactor = Redactor(environ)
+        self._is_flushed = False
         self._health = Health()
         self._health.attach()
         wanted = environ.get(semconv.CAPTURE_CONTENT_VARIABLE, "").strip().lower()
         self._capture_content = wanted in semconv.CAPTURING
         with environment(environ):
             resource = Resource.create(_service())
-            self._tracer = Tracer(span_exporters(), resource, redactor)
-            exporters = metric_exporters()
-            self._meter = Meter(exporters, resource) if exporters else None
+            spans, metrics = span_exporters(), metric_exporters()
+            self._exporters: tuple[SpanExporter | MetricExporter, ...] = (*spans, *metrics)
+            self._tracer = Tracer(spans, resource, redactor)
+            self._meter = Meter(metrics, resource) if metrics else None
 
     def observe(self, thread_id: str, run_id: str | None = None) -> SpanObserver:
         """An observer for one thread, to be closed when this process drives it no more."""
@@ -76,6 +80,10 @@ class Telemetry:
         self._health.settled.wait(
             FLUSH_SECONDS_IN_TROUBLE if self._health.is_in_trouble else FLUSH_SECONDS
         )
+        self._health.silence()
+        if not self._is_flushed:
+            for exporter in self._exporters:
+                exporter.shutdown()  # or they go on trying behind the back of the program
 
     def _emit(self, span: Span) -> None:
         self._tracer(span)
@@ -83,9 +91,10 @@ class Telemetry:
             self._meter(span)
 
     def _flush(self) -> None:
-        self._tracer.flush()
+        self._tracer.shut_down()
         if self._meter is not None:
-            self._meter.flush()
+            self._meter.shut_down()
+        self._is_flushed = True
         self._health.settled.set()
 
 

@@ -89,9 +89,8 @@ class Tracer:
             started.set_status(Status(StatusCode.ERROR, description[:_LONGEST_TEXT]))
         started.end(span.end)
 
-    def flush(self) -> None:
-        """Send what has not been sent. Takes as long as the exporters take."""
-        self._provider.force_flush()
+    def shut_down(self) -> None:
+        """Send what has not been sent, and stop. Takes as long as the exporters take."""
         self._provider.shutdown()
 
     def _attribute(self, value: Any) -> Any:
