@@ -129,42 +129,35 @@ def _drive(
 ) -> int:
     """Run the thread here, or follow whoever runs it until the turn is over."""
     thread_id = parse_stream_name(stream_name).thread_id
+    reporter = Reporter(options.format, thread_id, show_thinking=options.show_thinking)
     with observed(config, thread_id) as observation:
-        return _drive_observed(
-            options, config, store, stream_name, observation, prepare=prepare, when_busy=when_busy
-        )
+        run = _Run(options, config, store, stream_name, reporter, observation=observation)
+        result = _drive_or_follow(run, prepare, when_busy, may_follow=not options.no_follow)
+        reporter.finish(result, stream_name)
+        _explain(result, thread_id)
+    return _EXIT_CODES[result.stop]
 
 
-def _drive_observed(
-    options: argparse.Namespace,
-    config: Config,
-    store: MessageDBClient,
-    stream_name: str,
-    observation: Observation,
-    *,
+def _drive_or_follow(
+    run: _Run,
     prepare: Callable[[AgentThread], None],
     when_busy: Callable[[], None],
-) -> int:
-    thread_id = parse_stream_name(stream_name).thread_id
-    reporter = Reporter(options.format, thread_id, show_thinking=options.show_thinking)
-    run = _Run(options, config, store, stream_name, reporter, observation=observation)
+    *,
+    may_follow: bool,
+) -> RunResult:
     try:
-        result = run.drive(prepare)
+        return run.drive(prepare)
     except ThreadBusyError as busy:
         if not run.was_opened:
             when_busy()
-        if options.no_follow:
+        if not may_follow:
             raise
         tell(f"{busy}; following")
-        result = run.follow()
     except ClaimLostError as lost:
-        if options.no_follow:
+        if not may_follow:
             raise
         tell(f"{lost}; following")
-        result = run.follow()
-    reporter.finish(result, stream_name)
-    _explain(result, thread_id)
-    return _EXIT_CODES[result.stop]
+    return run.follow()
 
 
 class _Run:
