@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from messagedb_agent.config import Config, load_config
 from messagedb_agent.errors import SchemaMissingError, UsageError
+from messagedb_agent.observability.logging import configure
 from messagedb_agent.store.quick import QuickConnection, quick_connection
 from messagedb_agent.store.stream import build_category
 
@@ -29,6 +30,9 @@ def configuration(options: argparse.Namespace) -> Config:
     # SDKs, libpq and HTTP clients read the environment themselves.
     for name, value in config.environ.items():
         os.environ.setdefault(name, value)
+    configure(
+        config.log_level, config.log_format, environ=config.environ, content=config.log_content
+    )
     return config
 
 
