@@ -1,4 +1,4 @@
-"""What tests of every folder share: one PostgreSQL server, and how hypothesis works here."""
+"""What tests of every folder share: a PostgreSQL server, a reader, how hypothesis works here."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import os
 from hypothesis import settings
 
 from tests.postgres import server
+from tests.reader import reader
 
-__all__ = ["server"]
+__all__ = ["reader", "server"]
 
 # Slow machines share their cores; a deadline would measure the neighbours.
 settings.register_profile(

@@ -65,6 +65,10 @@ class EncodingError(UsageError):
     """A value that can not be stored as JSON."""
 
 
+class HandlerFailedError(AgentError):
+    """A consumer's handler failed for an event, and the error policy is to stop there."""
+
+
 # Time or another process acts.
 
 
@@ -82,6 +86,12 @@ class OptimisticConcurrencyError(AgentError):
 
 class ThreadBusyError(AgentError):
     """Another process is driving this thread."""
+
+    exit_code = 5
+
+
+class ConsumerBusyError(AgentError):
+    """Another process handles events under this consumer's name."""
 
     exit_code = 5
 

@@ -75,7 +75,11 @@ def test_pip_gets_what_uv_gets(group: str) -> None:
     text = (ROOT / "scripts" / f"requirements-{group}.txt").read_text()
     listed = dict(re.findall(r"^([^\s#=]+)==(\S+)", text, re.MULTILINE))
     wanted = reachable(
-        [*OURS["dependencies"], *(OURS["dev-dependencies"]["dev"] if group == "dev" else ())]
+        [
+            *OURS["dependencies"],
+            *OURS["optional-dependencies"]["all"],
+            *(OURS["dev-dependencies"]["dev"] if group == "dev" else ()),
+        ]
     )
 
     assert listed == {name: PACKAGES[name]["version"] for name in wanted}

@@ -107,6 +107,20 @@ def decode(row: EventRow) -> RecordedEvent:
     )
 
 
+def decode_with_text(row: EventRow) -> RecordedEvent:
+    """The event of a row, which keeps the text too: for readers that pass events on unchanged."""
+    return RecordedEvent(
+        id=row.id,
+        event=decode_event(row.type, row.data or "null", row.metadata),
+        stream_name=row.stream_name,
+        position=row.position,
+        global_position=row.global_position,
+        time=row.time,
+        metadata_text=row.metadata,
+        data_text=row.data,
+    )
+
+
 def decode_event(type_name: str, data: str, metadata: str | None = None) -> Event:
     """The event of a type name and its JSON texts; never raises for what a store returned."""
     cls = lookup(type_name)

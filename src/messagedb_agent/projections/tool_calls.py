@@ -9,6 +9,7 @@ import msgspec
 
 from messagedb_agent.events.agent import LLMResponseReceived, ToolCall
 from messagedb_agent.events.json_text import canonical
+from messagedb_agent.events.system import ThreadForked, ThreadRewound
 from messagedb_agent.events.tool import (
     ToolApprovalRequested,
     ToolEvent,
@@ -188,6 +189,19 @@ def _reject(state: ToolCalls, event: ToolExecutionRejected) -> ToolCalls:
     return state if call is None else state.with_call(_over(call, text, is_error=True))
 
 
+def _begin_anew(state: ToolCalls, _event: ThreadForked | ThreadRewound) -> ToolCalls:
+    """What was begun in the other history has no outcome in this one, and nobody granted it."""
+    calls = tuple(
+        call
+        if call.outcome
+        else msgspec.structs.replace(
+            call, attempts=0, approval="none", arguments=call.call.arguments
+        )
+        for call in state.calls
+    )
+    return ToolCalls(calls)
+
+
 TOOL_CALLS: Projection[ToolCalls] = Projection(
     name="tool_calls",
     version=1,
@@ -201,5 +215,7 @@ TOOL_CALLS: Projection[ToolCalls] = Projection(
         ToolExecutionCompleted: _complete,
         ToolExecutionFailed: _fail,
         ToolExecutionRejected: _reject,
+        ThreadForked: _begin_anew,
+        ThreadRewound: _begin_anew,
     },
 )

@@ -1,0 +1,56 @@
+"""
+The event store: Message DB, and the same in memory.
+
+Names are looked up when they are used: importing psycopg takes longer than most commands.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+# Type checkers know the name; importing typing for it would cost every short command 5 ms.
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from messagedb_agent.errors import OptimisticConcurrencyError
+    from messagedb_agent.store.category import get_category_messages
+    from messagedb_agent.store.client import MessageDBClient
+    from messagedb_agent.store.positions import MemoryPositions, PositionStore, StreamPositions
+    from messagedb_agent.store.stream import (
+        build_stream_name,
+        generate_thread_id,
+        parse_stream_name,
+    )
+    from messagedb_agent.store.table_positions import TablePositions
+
+_HOMES = {
+    "MemoryPositions": "store.positions",
+    "MessageDBClient": "store.client",
+    "OptimisticConcurrencyError": "errors",
+    "PositionStore": "store.positions",
+    "StreamPositions": "store.positions",
+    "TablePositions": "store.table_positions",
+    "build_stream_name": "store.stream",
+    "generate_thread_id": "store.stream",
+    "get_category_messages": "store.category",
+    "parse_stream_name": "store.stream",
+}
+
+__all__ = [
+    "MemoryPositions",
+    "MessageDBClient",
+    "OptimisticConcurrencyError",
+    "PositionStore",
+    "StreamPositions",
+    "TablePositions",
+    "build_stream_name",
+    "generate_thread_id",
+    "get_category_messages",
+    "parse_stream_name",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"messagedb_agent.{_HOMES[name]}"), name)

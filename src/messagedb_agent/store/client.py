@@ -208,6 +208,21 @@ class MessageDBClient:
         """Take the right to drive a thread; see `ThreadLocks`."""
         return self._patiently(lambda _again: self._locks.acquire(stream_name))
 
+    def query(self, work: Callable[[psycopg.Connection[Any]], T]) -> T:
+        """Run work that may be repeated, again while the server is away, within patience."""
+        return self._perform(lambda connection, _again: work(connection))
+
+    def session(self) -> psycopg.Connection[Any]:
+        """A connection beside the pool, in autocommit mode; who asks for it closes it."""
+        try:
+            return psycopg.connect(autocommit=True, **self._settings)
+        except psycopg.Error as error:
+            raise self._unreachable(error) from error
+
+    def revive(self) -> None:
+        """Have the server brought back, where that is possible from here."""
+        self._revive()
+
     @contextmanager
     def transaction(self) -> Iterator[psycopg.Connection[Any]]:
         """A pooled connection within a transaction, which ends with the block."""
