@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from messagedb_agent.engine.agent import Agent
+from messagedb_agent.engine.history import read_history
 from messagedb_agent.engine.recorder import Observer
 from messagedb_agent.engine.thread import AgentThread, RunResult
 from messagedb_agent.errors import UsageError
@@ -78,15 +79,15 @@ def _one_step(
     is_over: Callable[[ThreadState, ThreadState], bool],
 ) -> tuple[RecordedEvent, ...]:
     with AgentThread(store, stream_name) as thread:
-        past = tuple(store.read(stream_name))
-        found = project_to_next_step([record.event for record in past])
+        before = store.version(stream_name)
+        found = project_to_next_step([record.event for record in read_history(store, stream_name)])
         if found is not wanted:
             raise UsageError(
                 f"the next step of thread {thread.thread_id} is {found.value}, not {wanted.value}"
             )
         stop = _stop_when(is_over, thread.state)
         thread.run(msgspec.structs.replace(agent, extra_deciders=(stop, *agent.extra_deciders)))
-    return tuple(store.read(stream_name, position=len(past)))
+    return tuple(store.read(stream_name, position=before + 1))
 
 
 def _stop_when(is_over: Callable[[ThreadState, ThreadState], bool], before: ThreadState) -> Decider:
