@@ -10,6 +10,7 @@ import psycopg
 from messagedb_agent.engine.fencing import Stands
 from messagedb_agent.errors import ClaimLostError, OptimisticConcurrencyError
 from messagedb_agent.events.base import Event, RecordedEvent
+from messagedb_agent.events.codec import as_stored
 from messagedb_agent.projections.base import Projected
 from messagedb_agent.projections.thread_state import THREAD_STATE, ThreadState
 from messagedb_agent.store.base import EventStore, NewEvent
@@ -133,7 +134,8 @@ class Recorder:
         if cause >= 0:
             metadata["causationMessageStreamName"] = self.stream_name
             metadata["causationMessagePosition"] = cause
-        new = [NewEvent(event=event, metadata=metadata) for event in events]
+        # Whoever reads the stream later has to come to the same state, down to the order of keys.
+        new = [NewEvent(event=as_stored(event), metadata=metadata) for event in events]
         self._fold(new)
         return new
 

@@ -8,8 +8,10 @@ import msgspec
 from msgspec.structs import replace
 
 from messagedb_agent.events.agent import LLMResponseReceived, ToolCall
+from messagedb_agent.events.json_text import canonical
 from messagedb_agent.events.tool import (
     ToolApprovalRequested,
+    ToolEvent,
     ToolExecutionCompleted,
     ToolExecutionFailed,
     ToolExecutionRequested,
@@ -19,7 +21,8 @@ from messagedb_agent.events.user import ToolExecutionApproved, ToolExecutionReje
 from messagedb_agent.projections.base import Projection
 from messagedb_agent.projections.messages import ToolResult
 
-Approval: TypeAlias = Literal["none", "pending", "approved"]
+Approval: TypeAlias = Literal["none", "pending", "approved", "used"]
+"""What people said about a call; "used" is an approval under which an attempt was begun."""
 
 
 class CallState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -49,7 +52,9 @@ class Grant(msgspec.Struct, frozen=True, gc=False):
     def covers(self, call: CallState) -> bool:
         """Whether the call may run without asking again."""
         return call.call.name == self.tool_name and (
-            self.any_arguments or call.arguments == self.arguments
+            self.any_arguments
+            # Python finds 1, 1.0 and True equal; a tool need not.
+            or canonical(call.arguments) == canonical(self.arguments)
         )
 
 
@@ -69,15 +74,21 @@ class ToolCalls(msgspec.Struct, frozen=True, gc=False):
         """The open calls that wait for a person."""
         return tuple(call for call in self.open if call.approval == "pending")
 
-    def find(self, call_id: str | None, tool_name: str) -> CallState | None:
+    def find(
+        self, call_id: str | None, tool_name: str, index: int | None = None
+    ) -> CallState | None:
         """
         The open call that an event speaks of.
 
-        Earlier programs did not always write the id. The name then decides if it can: when
-        more than one open call has it, none is meant.
+        Earlier programs did not always write the id. Name and place in the response then
+        decide if they can: when more than one open call fits, none is meant.
         """
         if call_id is None:
-            named = [call for call in self.open if call.call.name == tool_name]
+            named = [
+                call
+                for call in self.open
+                if call.call.name == tool_name and index in (None, call.index)
+            ]
             return named[0] if len(named) == 1 else None
         for call in self.calls:
             if call.call.id == call_id and call.outcome is None:
@@ -104,24 +115,28 @@ def _named(index: int, call: ToolCall) -> ToolCall:
     return call if call.id else ToolCall(f"call_{index}", call.name, call.arguments)
 
 
+def _meant(state: ToolCalls, event: ToolEvent) -> CallState | None:
+    return state.find(event.call_id, event.tool_name, event.tool_index)
+
+
 def _claim(state: ToolCalls, event: ToolExecutionRequested) -> ToolCalls:
-    call = state.find(event.call_id, event.tool_name)
+    call = _meant(state, event)
     if call is None:
         return state
     attempts = max(event.attempt, call.attempts + 1)
-    # The approval was for this attempt; should it be interrupted, the next one needs its own.
-    return state.with_call(replace(call, attempts=attempts, approval="none"))
+    approval: Approval = "used" if call.approval in ("approved", "used") else "none"
+    return state.with_call(replace(call, attempts=attempts, approval=approval))
 
 
 def _start(state: ToolCalls, event: ToolExecutionStarted) -> ToolCalls:
-    call = state.find(event.call_id, event.tool_name)
+    call = _meant(state, event)
     if call is None:
         return state
     return state.with_call(replace(call, attempts=max(1, call.attempts)))
 
 
 def _ask(state: ToolCalls, event: ToolApprovalRequested) -> ToolCalls:
-    call = state.find(event.call_id, event.tool_name)
+    call = _meant(state, event)
     return state if call is None else state.with_call(replace(call, approval="pending"))
 
 
@@ -145,12 +160,12 @@ def _finish(state: ToolCalls, call: CallState | None, result: Any, *, is_error: 
 
 
 def _complete(state: ToolCalls, event: ToolExecutionCompleted) -> ToolCalls:
-    call = state.find(event.call_id, event.tool_name)
+    call = _meant(state, event)
     return _finish(state, call, event.result, is_error=False)
 
 
 def _fail(state: ToolCalls, event: ToolExecutionFailed) -> ToolCalls:
-    call = state.find(event.call_id, event.tool_name)
+    call = _meant(state, event)
     return _finish(state, call, event.error_message, is_error=True)
 
 

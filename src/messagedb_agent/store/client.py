@@ -155,13 +155,14 @@ class MessageDBClient:
         if connection is not None:
             return self._append_within(connection, stream_name, events, expected_version)
 
-        def write(own: psycopg.Connection[Any], again: bool) -> tuple[RecordedEvent, ...]:  # noqa: FBT001 - a callback's only flag
+        def write(own: psycopg.Connection[Any], _again: bool) -> tuple[RecordedEvent, ...]:  # noqa: FBT001 - a callback's only flag
             try:
                 return operations.append_events(own, stream_name, events, expected_version)
             except psycopg.Error as error:
-                # After a lost COMMIT the first write itself may be what stands in the way.
-                moved = again and isinstance(translate(error), OptimisticConcurrencyError)
-                if is_duplicate_id(error) or moved:
+                # An earlier write of the same events may be what stands in the way.
+                if is_duplicate_id(error) or isinstance(
+                    translate(error), OptimisticConcurrencyError
+                ):
                     found = operations.find_events(own, stream_name, events)
                     if found is not None:
                         return found
