@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 
-from messagedb_agent.engine.history import advance_thread
+from messagedb_agent.engine.recorder import Recorder
 from messagedb_agent.engine.thread import user_message
 from messagedb_agent.errors import ThreadEndedError, ThreadNotFoundError, UsageError
 from messagedb_agent.events.base import Event
@@ -21,7 +21,7 @@ from messagedb_agent.events.user import (
     TurnInterruptRequested,
 )
 from messagedb_agent.projections.interruption import identity, interruption
-from messagedb_agent.projections.thread_state import THREAD_STATE, ThreadState
+from messagedb_agent.projections.thread_state import ThreadState
 from messagedb_agent.projections.tool_calls import CallState
 from messagedb_agent.store.base import NO_STREAM, EventStore, NewEvent
 from messagedb_agent.store.stream import (
@@ -35,13 +35,13 @@ from messagedb_agent.store.stream import (
 
 def read_state(store: EventStore, stream_name: str) -> ThreadState:
     """The state of a thread. Raises `ThreadNotFoundError` when it has no events."""
-    own = tuple(store.read(stream_name))
-    projected = advance_thread(store, stream_name, THREAD_STATE.at_start(), own)
-    if projected.version == NO_STREAM:
+    recorder = Recorder(store, stream_name)
+    recorder.open()
+    if recorder.version == NO_STREAM:
         raise ThreadNotFoundError(
             f"there is no thread {parse_stream_name(stream_name).thread_id}; `./cli list` shows all"
         )
-    return projected.state
+    return recorder.state
 
 
 def start_session(

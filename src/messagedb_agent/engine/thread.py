@@ -103,7 +103,7 @@ class AgentThread:
         self._lock = self._store.lock(self.stream_name)
         self._exits.callback(self._release)
         with self._exits.pop_all() as exits:
-            self._recorder.catch_up()
+            self._recorder.open()
             self._exits = exits.pop_all()
         return self
 
@@ -194,6 +194,7 @@ class AgentThread:
             )
         try:
             stop = self._loop.run().reason
+            self._recorder.keep_snapshot()
         except (KeyboardInterrupt, RunStoppedError):
             self._record_interruption()
             stop = "interrupted"
