@@ -40,6 +40,10 @@ class ModelUnavailableError(AgentError):
     """A model was asked for that can not be used as things are set up."""
 
 
+class ModelPackageMissingError(ModelUnavailableError):
+    """The SDK that a model needs is not installed."""
+
+
 # The caller acts: what was asked for can not be done.
 
 

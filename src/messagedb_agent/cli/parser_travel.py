@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 
 from messagedb_agent.cli.grammar import THREAD, Subparsers, add_command, lazily
+from messagedb_agent.cli.options import add_run_options
 
 
 def add_travel_commands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
-    """fork, rewind, replay, diff, export and import."""
+    """fork, rewind, replay, whatif, diff, export and import."""
     _add_fork(commands, common)
     _add_rewind(commands, common)
     _add_replay(commands, common)
+    _add_whatif(commands, common)
     _add_diff(commands, common)
     _add_export(commands, common)
     _add_import(commands, common)
@@ -73,6 +75,29 @@ def _add_replay(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--at", metavar="POSITION", type=_position, help="replay up to here (default: all)"
     )
+
+
+def _add_whatif(commands: Subparsers, common: argparse.ArgumentParser) -> None:
+    parser = add_command(
+        commands,
+        common,
+        "whatif",
+        lazily("whatif", "run"),
+        "run a fork of a thread with another model or prompt, and compare",
+        examples="  ./cli whatif last --at 2 --model gemini-2.5-pro",
+    )
+    parser.add_argument("thread", metavar="THREAD", help=THREAD)
+    parser.add_argument(
+        "--at", metavar="POSITION", type=_position, help="last event to keep (default: the last "
+        "user message)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--tools",
+        choices=("recorded", "real"),
+        default="recorded",
+        help="recorded: tools repeat the results of the thread; real: they run",
+    )
+    add_run_options(parser)
 
 
 def _add_diff(commands: Subparsers, common: argparse.ArgumentParser) -> None:

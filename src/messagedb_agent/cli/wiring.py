@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from messagedb_agent.config import Config, load_config
-from messagedb_agent.errors import SchemaMissingError, UsageError
+from messagedb_agent.errors import ModelPackageMissingError, SchemaMissingError, UsageError
 from messagedb_agent.observability.logging import configure
 from messagedb_agent.store.quick import QuickConnection, quick_connection
 from messagedb_agent.store.stream import build_category
 
 if TYPE_CHECKING:
     from messagedb_agent.engine.agent import Agent
+    from messagedb_agent.llm.base import LLM
+    from messagedb_agent.llm.settings import ModelSettings
     from messagedb_agent.projections.thread_state import ThreadState
     from messagedb_agent.store.client import MessageDBClient
     from messagedb_agent.store.embedded import EmbeddedServer
@@ -133,7 +135,6 @@ def agent_for(options: argparse.Namespace, config: Config, state: ThreadState) -
     from messagedb_agent.engine.agent import Agent
     from messagedb_agent.engine.approvals import ApprovalPolicy
     from messagedb_agent.engine.limits import Limits
-    from messagedb_agent.llm.catalog import create_llm_client
     from messagedb_agent.llm.prompts import DEFAULT_SYSTEM_PROMPT
     from messagedb_agent.llm.settings import ModelSettings
     from messagedb_agent.tools import ToolRegistry, builtin_tools
@@ -146,7 +147,7 @@ def agent_for(options: argparse.Namespace, config: Config, state: ThreadState) -
     tools = ToolRegistry(*builtin_tools())
     allowed, denied = _known(options.allow, tools), _known(options.deny, tools)
     return Agent(
-        llm=create_llm_client(_model_name(options, config, state), settings),
+        llm=_model(_model_name(options, config, state), settings),
         tools=tools,
         system_prompt=_read_prompt(options.system) if options.system else prompt,
         policy=ApprovalPolicy(
@@ -160,6 +161,19 @@ def agent_for(options: argparse.Namespace, config: Config, state: ThreadState) -
         ),
         workspace=_workspace(options.workspace),
     )
+
+
+def _model(name: str, settings: ModelSettings) -> LLM:
+    from messagedb_agent.llm.catalog import create_llm_client
+
+    try:
+        return create_llm_client(name, settings)
+    except ModelPackageMissingError:
+        from messagedb_agent.cli.packages import install_models
+
+        if not install_models():
+            raise
+        return create_llm_client(name, settings)
 
 
 def _model_name(options: argparse.Namespace, config: Config, state: ThreadState) -> str:

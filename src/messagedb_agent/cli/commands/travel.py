@@ -33,7 +33,7 @@ def fork(options: argparse.Namespace) -> int:
     """Begin a thread that continues another one."""
     thread_id = options.thread_id or generate_thread_id()
     target = build_stream_name(options.category, options.version, thread_id)
-    with _on_thread(options, options.thread) as (store, origin):
+    with on_thread(options, options.thread) as (store, origin):
         position, message = options.at, options.message
         if options.edit:
             position, message = _edited(store, origin, position)
@@ -49,7 +49,7 @@ def fork(options: argparse.Namespace) -> int:
 
 def rewind(options: argparse.Namespace) -> int:
     """Go back to a position."""
-    with _on_thread(options, options.thread) as (store, stream_name):
+    with on_thread(options, options.thread) as (store, stream_name):
         travel.rewind_thread(store, stream_name, options.to, options.reason)
     tell(f"thread {parse_stream_name(stream_name).thread_id} goes on from {options.to}")
     return 0
@@ -57,7 +57,7 @@ def rewind(options: argparse.Namespace) -> int:
 
 def replay(options: argparse.Namespace) -> int:
     """Derive every decision again and report the first that differs."""
-    with _on_thread(options, options.thread) as (store, stream_name):
+    with on_thread(options, options.thread) as (store, stream_name):
         records = read_history(store, stream_name, options.at)
     for divergence in travel.replay(records):
         complain(
@@ -71,21 +71,26 @@ def replay(options: argparse.Namespace) -> int:
 
 def diff(options: argparse.Namespace) -> int:
     """Print how two threads differ; 1 when they do."""
-    with _on_thread(options, options.thread) as (store, first):
+    with on_thread(options, options.thread) as (store, first):
         with reader(configuration(options)) as connection:
             second = find_stream(connection, category_of(options), options.other)
-        one, two = _transcript(store, first), _transcript(store, second)
+        return 1 if print_difference(store, first, second) else 0
+
+
+def print_difference(store: EventStore, first: str, second: str) -> bool:
+    """Print how what two threads say differs; whether it does."""
+    one, two = _transcript(store, first), _transcript(store, second)
     before, after = (parse_stream_name(name).thread_id for name in (first, second))
     lines = list(difflib.unified_diff(one, two, before, after, lineterm=""))
     for line in lines:
         colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[0])
         say(paint(line, colour) if colour else line)
-    return 1 if lines else 0
+    return bool(lines)
 
 
 def export(options: argparse.Namespace) -> int:
     """Write a thread to a file, or to stdout."""
-    with _on_thread(options, options.thread) as (store, stream_name):
+    with on_thread(options, options.thread) as (store, stream_name):
         lines = list(transfer.export_thread(store, stream_name))
     text = "".join(f"{line}\n" for line in lines)
     if options.output in (None, "-"):
@@ -122,7 +127,8 @@ def _read_lines(file: str) -> list[str]:
 
 
 @contextmanager
-def _on_thread(options: argparse.Namespace, thread: str) -> Iterator[tuple[MessageDBClient, str]]:
+def on_thread(options: argparse.Namespace, thread: str) -> Iterator[tuple[MessageDBClient, str]]:
+    """The event store, and the stream of a thread that must exist."""
     config = configuration(options)
     with reader(config) as connection:
         stream_name = find_stream(connection, category_of(options), thread)
