@@ -42,6 +42,11 @@ class CallState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     approval: Approval = "none"
     outcome: ToolResult | None = None
 
+    @property
+    def is_nameless(self) -> bool:
+        """Whether the model gave the call no id, so that it has the one made here."""
+        return self.call.id == f"call_{self.index}"
+
 
 class Grant(msgspec.Struct, frozen=True, gc=False):
     """A standing permission: for a tool, or for a tool with exactly these arguments."""
@@ -117,7 +122,11 @@ def _named(index: int, call: ToolCall) -> ToolCall:
 
 
 def _meant(state: ToolCalls, event: ToolEvent) -> CallState | None:
-    return state.find(event.call_id, event.tool_name, event.tool_index)
+    call_id = event.call_id
+    if call_id is not None and not any(call.call.id == call_id for call in state.calls):
+        # Earlier programs gave ids to calls that the model had left without one.
+        call_id = None if all(call.is_nameless for call in state.open) else call_id
+    return state.find(call_id, event.tool_name, event.tool_index)
 
 
 def _claim(state: ToolCalls, event: ToolExecutionRequested) -> ToolCalls:
