@@ -57,6 +57,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-tokens", metavar="N", type=count, help="tokens before the turn stops"
     )
+    parser.add_argument("--max-seconds", metavar="N", type=count, help="time before the turn stops")
     parser.add_argument(
         "--workspace", metavar="DIR", help="folder that file tools may use (default: current)"
     )

@@ -157,7 +157,9 @@ def agent_for(options: argparse.Namespace, config: Config, state: ThreadState) -
             denied=denied,
         ),
         limits=Limits(
-            max_steps=options.max_steps or config.max_iterations, max_tokens=options.max_tokens
+            max_steps=options.max_steps or config.max_iterations,
+            max_tokens=options.max_tokens,
+            max_seconds=options.max_seconds,
         ),
         workspace=_workspace(options.workspace),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -90,11 +91,15 @@ class AgentThread:
         self._recorder = Recorder(store, stream_name, observers, annotate)
         self._memory = ModelMemory()
         self._loop: Loop | None = None
+        self._began = 0.0
         self._store = store
         self._lock: ThreadLock | None = None
         self._exits = ExitStack()
         self._acting = False
         self._watch = Watch(store, stream_name, self._watched_version, self.cancelled.set)
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._began
 
     def _watched_version(self) -> int | None:
         return self._recorder.version if self._acting else None
@@ -190,8 +195,14 @@ class AgentThread:
         """Drive the thread until it needs nothing more, or somebody."""
         if self._loop is None or self._loop.agent is not agent:
             self._loop = Loop(
-                agent, agent.deciders(), self._store, self._recorder, self, self._memory
+                agent,
+                agent.deciders(self._elapsed),
+                self._store,
+                self._recorder,
+                self,
+                self._memory,
             )
+        self._began = time.monotonic()
         try:
             stop = self._loop.run().reason
             self._recorder.keep_snapshot()
