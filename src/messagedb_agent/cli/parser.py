@@ -64,6 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
         _add_deny,
         _add_interrupt,
         _add_end,
+        _add_tui,
         _add_db,
         _add_doctor,
         _add_version,
@@ -127,6 +128,16 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         default="text",
         help="text: the answer; json: one object; jsonl: one object for each recorded event",
     )
+    _add_agent_options(parser)
+    parser.add_argument(
+        "--no-follow",
+        action="store_true",
+        help="leave with exit code 5 when another process drives the thread",
+    )
+    parser.add_argument("--show-thinking", action="store_true", help="show the model's thinking")
+
+
+def _add_agent_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="NAME", help="model to use (default: MODEL_NAME)")
     parser.add_argument("--system", metavar="FILE", help="file with the system prompt")
     parser.add_argument(
@@ -147,12 +158,6 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workspace", metavar="DIR", help="folder that file tools may use (default: current)"
     )
-    parser.add_argument(
-        "--no-follow",
-        action="store_true",
-        help="leave with exit code 5 when another process drives the thread",
-    )
-    parser.add_argument("--show-thinking", action="store_true", help="show the model's thinking")
 
 
 def _count(text: str) -> int:
@@ -292,6 +297,21 @@ def _add_end(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     parser = _command(commands, common, "end", lazily("manage", "end"), "end a thread")
     parser.add_argument("thread", metavar="THREAD", help=_THREAD)
     parser.add_argument("--reason", metavar="TEXT", help="why it ends")
+
+
+def _add_tui(commands: Subparsers, common: argparse.ArgumentParser) -> None:
+    parser = _command(
+        commands,
+        common,
+        "tui",
+        lazily("tui", "run"),
+        "work with threads on a full screen",
+        examples="  ./tui\n  ./tui --thread-id last --model offline",
+    )
+    parser.add_argument(
+        "--thread-id", metavar="THREAD", help=f"thread to open: {_THREAD} (default: a new one)"
+    )
+    _add_agent_options(parser)
 
 
 def _add_db(commands: Subparsers, common: argparse.ArgumentParser) -> None:
