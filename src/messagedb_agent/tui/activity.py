@@ -10,7 +10,7 @@ from messagedb_agent.projections.thread_state import ThreadState
 from messagedb_agent.tui.text import one_line
 
 Condition: TypeAlias = Literal[
-    "new", "ready", "busy", "elsewhere", "unfinished", "waiting", "halted", "ended"
+    "opening", "new", "ready", "busy", "elsewhere", "unfinished", "waiting", "halted", "ended"
 ]
 
 
@@ -37,7 +37,9 @@ def activity(state: ThreadState | None, *, driving: bool, recent: bool) -> Activ
     """`driving`: a run of this program has the thread; `recent`: an event just arrived."""
     if driving:
         return Activity("busy", _doing(state))
-    if state is None or state.session.status == "new":
+    if state is None:
+        return Activity("opening", "opening …")
+    if state.session.status == "new":
         return Activity("new", "new thread")
     if state.session.is_ended:
         return Activity("ended", "ended · ^r reopens")

@@ -189,7 +189,7 @@ class AgentApp(Viewer):
 
     def action_end(self) -> None:
         """End the thread."""
-        if self.activity.condition not in ("new", "ended"):
+        if self.activity.condition not in ("opening", "new", "ended"):
             self._errand(terminate_session)
 
     def _errand(

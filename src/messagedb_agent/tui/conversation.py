@@ -29,12 +29,21 @@ class Conversation:
         self.state: ThreadState | None = None
         self.settled: set[CallKey] = set()
         self._heard_at: float | None = None
+        self._is_greeted = False
+
+    def greet(self, text: str) -> None:
+        """Say something in a thread that has no events yet."""
+        self.presenter.note("system", text)
+        self._is_greeted = True
 
     def take(self, message: Arrived) -> set[int]:
         """Add events; the entries that changed."""
         if self.state is not None and message.records:
             self._heard_at = time.monotonic()
         self.state = message.state
+        if message.records and self._is_greeted:
+            self._is_greeted = False
+            del self.presenter.entries[0]
         return self.presenter.take(message.records)
 
     @staticmethod
@@ -52,7 +61,7 @@ class Conversation:
         """What to call the thread."""
         name = self.state.session.title if self.state else None
         said = next((item.text for item in self.presenter.entries if item.kind == "user"), None)
-        return one_line(name or said or "new thread", 70)
+        return one_line(name or said or ("new thread" if self.state else "…"), 70)
 
     def open_questions(self) -> list[CallState]:
         """The calls that wait for a person who has not decided or put them off."""

@@ -11,7 +11,11 @@ from messagedb_agent.projections.thread_state import ThreadState
 from messagedb_agent.store.threads import ThreadSummary
 
 
-class Arrived(Message):
+class Told(Message):
+    """What the messages of this module have in common."""
+
+
+class Arrived(Told):
     """Events of a thread, in order, without gaps, and the state after them."""
 
     def __init__(
@@ -23,7 +27,7 @@ class Arrived(Message):
         self.state = state
 
 
-class Streamed(Message):
+class Streamed(Told):
     """There are new pieces of an answer to be fetched."""
 
     def __init__(self, stream_name: str) -> None:
@@ -31,7 +35,7 @@ class Streamed(Message):
         self.stream_name = stream_name
 
 
-class Added(Message):
+class Added(Told):
     """A message was appended to a thread while a run of this program had it."""
 
     def __init__(self, stream_name: str) -> None:
@@ -39,7 +43,7 @@ class Added(Message):
         self.stream_name = stream_name
 
 
-class RunEnded(Message):
+class RunEnded(Told):
     """
     A run of this program is over.
 
@@ -56,7 +60,7 @@ class RunEnded(Message):
         self.unsent = unsent
 
 
-class Failed(Message):
+class Failed(Told):
     """Something that was asked for did not work."""
 
     def __init__(self, problem: str) -> None:
@@ -64,7 +68,7 @@ class Failed(Message):
         self.problem = problem
 
 
-class StoreChanged(Message):
+class StoreChanged(Told):
     """The store went away, or is back when there is no problem."""
 
     def __init__(self, problem: str | None) -> None:
@@ -72,7 +76,7 @@ class StoreChanged(Message):
         self.problem = problem
 
 
-class Listed(Message):
+class Listed(Told):
     """The threads there are, newest first, and their titles by stream name."""
 
     def __init__(self, threads: tuple[ThreadSummary, ...], titles: dict[str, str]) -> None:
@@ -81,5 +85,5 @@ class Listed(Message):
         self.titles = titles
 
 
-Post = Callable[[Message], object]
+Post = Callable[[Told], object]
 """Hands a message to the screen, from any thread."""

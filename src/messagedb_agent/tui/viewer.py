@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from textual import on
 from textual.app import App, ComposeResult
 from textual.containers import Horizontal
@@ -25,6 +27,7 @@ from messagedb_agent.tui.widgets.status import StatusLine
 ENDED = "This thread has ended and takes no more messages · ^r reopens it"
 WELCOME = "A new thread. Ask something; ^t shows the threads there are, ^p all commands."
 TICK_SECONDS = 0.25
+NOTE_SECONDS = 0.2
 
 
 class Viewer(App[None]):
@@ -123,7 +126,8 @@ class Viewer(App[None]):
             self._tail.close()
         self.conversation = Conversation(stream_name)
         if is_new:
-            self.conversation.presenter.note("system", WELCOME)
+            self.conversation.greet(WELCOME)
+        await self.chat.end_live()
         await self.chat.show(self.conversation.presenter.entries)
         self._tail = Tail(self.services, stream_name, self.post_safely)
         self.sidebar.mark(stream_name)
@@ -144,25 +148,56 @@ class Viewer(App[None]):
             self.base.query_one(Inspector).show(conversation.presenter.records)
         self.tick()
 
+    @property
+    def _is_shown(self) -> bool:
+        """Whether there is a screen: not before it is put together, nor while it is left."""
+        return bool(self.screen_stack) and bool(self.base.query(StatusLine))
+
     def tick(self) -> None:
         """Keep the status line up to date."""
+        if not self._is_shown:
+            return
         status = self.base.query_one(StatusLine)
         running = len(self.runner.streams)
         status.show(self.activity, self.conversation.state, self._problem, running)
 
     async def note(self, problem: str) -> None:
         """Say in the chat what went wrong, without a word of it in the stream."""
-        await self.chat.update(self.conversation.presenter.note("error", problem))
+        if self._is_shown:
+            await self.chat.update(self.conversation.presenter.note("error", problem))
 
     def something_changed(self) -> None:
         """Events arrived, or a run ended: see whether that asks for anything."""
 
-    @on(messages.Arrived)
-    async def _events_arrived(self, message: messages.Arrived) -> None:
+    @on(messages.Told)
+    async def _hear(self, message: messages.Told) -> None:
+        if not self._is_shown:
+            return
+        match message:
+            case messages.Arrived():
+                await self._take_events(message)
+            case messages.Streamed(stream_name=name):
+                pieces = self.runner.pieces(name)
+                if name == self.conversation.stream_name:
+                    await self.chat.feed(pieces)
+            case messages.RunEnded():
+                await self._end_run(message)
+            case messages.Added(stream_name=name):
+                self.runner.go_on(name)
+                self.refresh_all()
+            case messages.Failed(problem=problem):
+                await self.note(problem)
+            case messages.StoreChanged(problem=away):
+                self._problem = away
+                self.tick()
+            case messages.Listed(threads=threads, titles=titles):
+                self.sidebar.show(threads, titles)
+
+    async def _take_events(self, message: messages.Arrived) -> None:
         conversation = self.conversation
         if message.stream_name != conversation.stream_name:
             return
-        is_first = conversation.state is None
+        is_first = not conversation.presenter.records
         changed = conversation.take(message)
         if conversation.ends_answer(message):
             await self.chat.end_live()
@@ -174,44 +209,21 @@ class Viewer(App[None]):
         self.refresh_all()
         self.something_changed()
 
-    @on(messages.Streamed)
-    async def _answer_streamed(self, message: messages.Streamed) -> None:
-        pieces = self.runner.pieces(message.stream_name)
-        if message.stream_name == self.conversation.stream_name:
-            await self.chat.feed(pieces)
-
-    @on(messages.RunEnded)
-    async def _run_ended(self, message: messages.RunEnded) -> None:
+    async def _end_run(self, message: messages.RunEnded) -> None:
         self.runner.ended(message.stream_name)
+        problem = message.problem
         if message.stream_name == self.conversation.stream_name:
             if not self.is_driving:
                 await self.chat.end_live()
-            if message.problem:
-                await self.note(message.problem)
             if message.unsent and not self.prompt.text:
                 self.prompt.set_text(message.unsent)
-        elif message.problem:
-            self.notify(one_line(message.problem, 300), severity="error", markup=False)
+            if problem:
+                # The run's last events may still be on their way; they come first.
+                self.set_timer(NOTE_SECONDS, partial(self.note, problem))
+        elif problem:
+            self.notify(one_line(problem, 300), severity="error", markup=False)
         self.refresh_all()
         self.something_changed()
-
-    @on(messages.Added)
-    def _message_added(self, message: messages.Added) -> None:
-        self.runner.go_on(message.stream_name)
-        self.refresh_all()
-
-    @on(messages.Failed)
-    async def _errand_failed(self, message: messages.Failed) -> None:
-        await self.note(message.problem)
-
-    @on(messages.StoreChanged)
-    def _store_changed(self, message: messages.StoreChanged) -> None:
-        self._problem = message.problem
-        self.tick()
-
-    @on(messages.Listed)
-    def _threads_listed(self, message: messages.Listed) -> None:
-        self.sidebar.show(message.threads, message.titles)
 
     @on(Markdown.LinkClicked)
     def _tell_link(self, message: Markdown.LinkClicked) -> None:

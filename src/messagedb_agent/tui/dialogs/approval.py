@@ -73,7 +73,10 @@ class ApprovalDialog(ModalScreen[Verdict | None]):
     def on_mount(self) -> None:
         """Wait a moment before any key counts."""
         self.query_one("#arguments").focus()
-        self.set_timer(self.GUARD_SECONDS, self._wake)
+        if self.GUARD_SECONDS:
+            self.set_timer(self.GUARD_SECONDS, self._wake)
+        else:
+            self._wake()
 
     def _wake(self) -> None:
         self._is_awake = True

@@ -51,7 +51,6 @@ class Chat(VerticalScroll):
     async def show(self, entries: Sequence[Entry]) -> None:
         """Show another list of entries, from its end."""
         with self.app.batch_update():
-            await self._live.clear()
             await self.query_children(EntryRow).remove()
             self._entries, self._known = entries, len(entries)
             self._rows, self._first = [], max(0, len(entries) - FIRST_ROWS)

@@ -66,9 +66,16 @@ class Prompt(TextArea):
         # The base class handles the event too, unless told not to.
         event.prevent_default()
         event.stop()
+        self._insert(event.text)
+
+    def action_paste(self) -> None:
+        """Paste what was copied on this screen."""
+        self._insert(self.app.clipboard)
+
+    def _insert(self, text: str) -> None:
         if not self.read_only:
-            text = visible(event.text.replace("\r\n", "\n").replace("\r", "\n"))
-            self.replace(text, *self.selection)
+            lines = text.replace("\r\n", "\n").replace("\r", "\n")
+            self.replace(visible(lines), *self.selection)
 
     def action_cursor_up(self, select: bool = False) -> None:  # noqa: FBT001, FBT002 - as in TextArea
         """Up a line, or back in the history."""

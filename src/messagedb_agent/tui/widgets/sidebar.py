@@ -26,7 +26,7 @@ _STATUSES = {
     "limit": ("▲", "$text-warning"),
 }
 
-_TITLE_WIDTH = 60
+_TITLE_WIDTH = 28
 
 
 class Sidebar(Vertical):
