@@ -11,6 +11,7 @@ from messagedb_agent.events.agent import LLMResponseReceived
 from messagedb_agent.events.system import SessionStarted, TurnInterrupted
 from messagedb_agent.events.user import ThreadRenamed, ThreadReopened, UserMessageAdded
 from messagedb_agent.llm.scripted import ScriptedModel
+from messagedb_agent.tui.app import AgentApp
 from messagedb_agent.tui.widgets.chat import MOST_ROWS
 from messagedb_agent.tui.widgets.live import Live
 from tests.tui.conftest import Desk, play, shows, text_of, until, write
@@ -188,6 +189,11 @@ def test_what_a_stream_says_is_never_markup(desk: Desk) -> None:
     play(app, story, size=(120, 30))
 
 
+def reaches_the_end(app: AgentApp) -> bool:
+    app.chat.scroll_end(animate=False)
+    return "answer 4999" in text_of(app)
+
+
 def test_a_thread_of_ten_thousand_events_has_few_widgets_and_scrolls(desk: Desk) -> None:
     stream_name = desk.write(
         "long",
@@ -208,15 +214,16 @@ def test_a_thread_of_ten_thousand_events_has_few_widgets_and_scrolls(desk: Desk)
     async def story(pilot: Pilot[None]) -> None:
         await until(pilot, shows(pilot, "answer 4999"))
         assert app.chat.row_count <= MOST_ROWS
-        for _ in range(12):
+        for _ in range(6):
             app.chat.scroll_home(animate=False)
             await pilot.pause(0.05)
         assert app.chat.row_count <= MOST_ROWS
         assert "answer 4999" not in text_of(app)
-        await until(pilot, lambda: "question" in text_of(app))
-        while "answer 4999" not in text_of(app):
-            app.chat.scroll_end(animate=False)
-            await pilot.pause(0.05)
+        await until(pilot, lambda: reaches_the_end(app))
         assert app.chat.row_count <= MOST_ROWS
+        await app.chat.to_start()
+        await until(pilot, shows(pilot, "answer 1"))
+        await app.chat.to_end()
+        await until(pilot, shows(pilot, "answer 4999"))
 
     play(app, story)

@@ -57,12 +57,12 @@ class AgentApp(Viewer):
         yield SystemCommand("Light or dark", "Switch between the two", self.action_light_or_dark)
 
     @on(Prompt.Sent)
-    def _say(self, message: Prompt.Sent) -> None:
+    async def _say(self, message: Prompt.Sent) -> None:
         if self.activity.condition == "ended":
             return
         self.prompt.set_text("")
         self.runner.say(self.conversation.stream_name, message.text)
-        self.chat.anchor()
+        await self.chat.to_end()
         self.refresh_all()
 
     @on(TextArea.Changed, "#prompt")
@@ -114,6 +114,13 @@ class AgentApp(Viewer):
 
             self.runner.apart(write)
         self.call_after_refresh(self.something_changed)
+
+    def action_page(self, direction: int) -> None:
+        """Scroll the chat by a page while something is written."""
+        if direction < 0:
+            self.chat.scroll_page_up(animate=False)
+        else:
+            self.chat.scroll_page_down(animate=False)
 
     async def action_new(self) -> None:
         """Begin a new thread."""

@@ -50,12 +50,37 @@ class Chat(VerticalScroll):
 
     async def show(self, entries: Sequence[Entry]) -> None:
         """Show another list of entries, from its end."""
+        self._entries, self._known = entries, len(entries)
+        await self._jump(max(0, len(entries) - FIRST_ROWS))
+        self.anchor()
+
+    async def _jump(self, first: int) -> None:
+        """Move the window to where it begins with this entry."""
         with self.app.batch_update():
             await self.query_children(EntryRow).remove()
-            self._entries, self._known = entries, len(entries)
-            self._rows, self._first = [], max(0, len(entries) - FIRST_ROWS)
-            await self._add_below(len(entries))
+            self._rows, self._first = [], first
+            await self._add_below(min(len(self._entries), first + FIRST_ROWS))
+
+    async def to_end(self) -> None:
+        """Go to the end, and stay there."""
+        if self._end < len(self._entries):
+            await self._jump(max(0, len(self._entries) - FIRST_ROWS))
         self.anchor()
+
+    async def to_start(self) -> None:
+        """Go to the first entry."""
+        if self._first > 0:
+            self.anchor(anchor=False)
+            await self._jump(0)
+        self.scroll_home(animate=False)
+
+    async def action_scroll_home(self) -> None:
+        """The first entry, not only the first that has a widget."""
+        await self.to_start()
+
+    async def action_scroll_end(self) -> None:
+        """The last entry, likewise."""
+        await self.to_end()
 
     async def update(self, changed: Iterable[int]) -> None:
         """Entries of the list changed or were added at its end."""
@@ -68,7 +93,7 @@ class Chat(VerticalScroll):
 
     async def _catch_up(self) -> None:
         """Mount what was added at the end, unless somebody reads far above it."""
-        is_reading = self._anchor_released
+        is_reading = not self.is_anchored or self._anchor_released
         if len(self._entries) - self._end > MOST_ROWS and not is_reading:
             await self.show(self._entries)
         elif not is_reading:
@@ -99,12 +124,12 @@ class Chat(VerticalScroll):
         if new_value < old_value and new_value <= 2 and self._first > 0:
             self._is_moving = True
             self.call_next(self._move_up)
-        elif new_value > old_value and self._is_near_end() and self._end < len(self._entries):
-            self._is_moving = True
-            self.call_next(self._move_down)
-
-    def _is_near_end(self) -> bool:
-        return self.scroll_y >= self.max_scroll_y - 2
+        elif new_value > old_value and new_value >= self.max_scroll_y - 2:
+            if self._end < len(self._entries):
+                self._is_moving = True
+                self.call_next(self._move_down)
+            elif not self.is_anchored:
+                self.anchor()
 
     async def _move_up(self) -> None:
         held, offset = self._rows[0], self._offset_of(self._rows[0])
@@ -115,6 +140,9 @@ class Chat(VerticalScroll):
             self._rows, self._first = [*rows, *self._rows], start
             surplus, self._rows = self._rows[MOST_ROWS:], self._rows[:MOST_ROWS]
             await self._remove(surplus)
+        if self._end < len(self._entries):
+            # The end of the window is not the end of the thread, so nothing to stay at.
+            self.anchor(anchor=False)
         self.call_after_refresh(self._hold, held, offset)
 
     async def _move_down(self) -> None:

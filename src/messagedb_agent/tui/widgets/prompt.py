@@ -23,7 +23,9 @@ class Prompt(TextArea):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("shift+enter,ctrl+j,alt+enter", "newline", "New line", show=False)
+        Binding("shift+enter,ctrl+j,alt+enter", "newline", "New line", show=False),
+        Binding("pageup", "app.page(-1)", "Scroll the chat up", show=False),
+        Binding("pagedown", "app.page(1)", "Scroll the chat down", show=False),
     ]
 
     class Sent(Message):
