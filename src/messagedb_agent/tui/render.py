@@ -10,6 +10,9 @@ from messagedb_agent.tui.text import clipped, compact, duration, one_line, prett
 
 _TITLE_WIDTH = 160
 
+# Readable on dark and on light, and no other kind's colour.
+_TOOL_STYLE = "bold #2aa198"
+
 _RESULT_STYLES: dict[ToolStatus, str] = {
     "done": "$text-success",
     "failed": "$text-error",
@@ -44,7 +47,7 @@ def headline(entry: Entry, *, is_open: bool) -> Content:
 
 
 def _call_line(view: ToolView, *, with_arguments: bool) -> Content:
-    line = Content.styled(one_line(view.name, 60), "bold $text-accent")
+    line = Content.styled(one_line(view.name, 60), _TOOL_STYLE)
     if with_arguments and view.arguments:
         arguments = one_line(compact(view.arguments), _TITLE_WIDTH)
         line += Content(" ") + Content.styled(arguments, "dim")

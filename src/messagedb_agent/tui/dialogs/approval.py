@@ -20,7 +20,7 @@ from messagedb_agent.tui.text import editable, one_line, pretty
 
 Answer: TypeAlias = Literal["once", "always", "edited", "denied"]
 
-_KEYS = "[y] allow once   [a] always this tool   [e] edit   [d] deny   [esc] later"
+_KEYS = "[y] allow once  [a] always this tool  [e] edit  [d] deny  [esc] later"
 _EDIT_KEYS = "[^s] run with these arguments   [esc] back"
 _DENY_KEYS = "[enter] deny   [esc] back"
 

@@ -11,9 +11,9 @@ from messagedb_agent.tui.entries import Entry
 from messagedb_agent.tui.widgets.entry import EntryRow
 from messagedb_agent.tui.widgets.live import Live
 
-FIRST_ROWS = 30
-MORE_ROWS = 20
-MOST_ROWS = 90
+FIRST_ROWS = 15
+MORE_ROWS = 12
+MOST_ROWS = 60
 
 
 class Chat(VerticalScroll):
@@ -60,6 +60,14 @@ class Chat(VerticalScroll):
             await self.query_children(EntryRow).remove()
             self._rows, self._first = [], first
             await self._add_below(min(len(self._entries), first + FIRST_ROWS))
+        self.call_after_refresh(self._fill)
+
+    async def _fill(self) -> None:
+        """Mount more where the first rows do not fill the view."""
+        if self._first > 0 and self.max_scroll_y == 0 and not self._is_moving:
+            self._is_moving = True
+            await self._move_up()
+            self.call_after_refresh(self._fill)
 
     async def to_end(self) -> None:
         """Go to the end, and stay there."""
@@ -121,15 +129,20 @@ class Chat(VerticalScroll):
         super().watch_scroll_y(old_value, new_value)
         if self._is_moving or not self._rows:
             return
-        if new_value < old_value and new_value <= 2 and self._first > 0:
+        if new_value < old_value and new_value <= self._margin and self._first > 0:
             self._is_moving = True
             self.call_next(self._move_up)
-        elif new_value > old_value and new_value >= self.max_scroll_y - 2:
+        elif new_value > old_value and new_value >= self.max_scroll_y - self._margin:
             if self._end < len(self._entries):
                 self._is_moving = True
                 self.call_next(self._move_down)
-            elif not self.is_anchored:
+            elif not self.is_anchored and new_value >= self.max_scroll_y:
                 self.anchor()
+
+    @property
+    def _margin(self) -> int:
+        """How near an end of the window may come before it moves."""
+        return self.size.height // 2
 
     async def _move_up(self) -> None:
         held, offset = self._rows[0], self._offset_of(self._rows[0])
