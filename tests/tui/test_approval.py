@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from textual.pilot import Pilot
-from textual.widgets import TextArea
+from textual.widgets import Input, TextArea
 
 from messagedb_agent.events.user import ToolExecutionApproved, ToolExecutionRejected
 from messagedb_agent.tui.dialogs.approval import ApprovalDialog
@@ -84,7 +84,9 @@ def test_a_call_that_is_denied_does_not_run_and_the_model_reads_why(desk: Desk) 
     async def story(pilot: Pilot[None]) -> None:
         await write(pilot, "shout")
         await asked(pilot)
-        await pilot.press("d", *"too loud", "enter")
+        await pilot.press("d")
+        app.screen.query_one("#reason", Input).value = "too loud"
+        await pilot.press("enter")
         await until(pilot, shows(pilot, "◆ sorry"))
         assert "rejected" in text_of(app)
 

@@ -68,7 +68,7 @@ def facts(state: ThreadState | None) -> list[str]:
     """Model, tokens and step of a thread, as far as they are known."""
     if state is None:
         return []
-    told = [one_line(state.session.model_name, 30)] if state.session.model_name else []
+    told = [one_line(state.session.model_name, 24)] if state.session.model_name else []
     if state.usage.total_tokens:
         told.append(f"{state.usage.total_tokens:,} tokens")
     if state.turn.steps:

@@ -20,9 +20,9 @@ from messagedb_agent.tui.text import editable, one_line, pretty
 
 Answer: TypeAlias = Literal["once", "always", "edited", "denied"]
 
-_KEYS = "[y] allow once  [a] always this tool  [e] edit  [d] deny  [esc] later"
-_EDIT_KEYS = "[^s] run with these arguments   [esc] back"
-_DENY_KEYS = "[enter] deny   [esc] back"
+_KEYS = "[y] allow once  [a] always this tool  [e] edit  [d] deny  esc later"
+_EDIT_KEYS = "[^s] run with these arguments  esc back"
+_DENY_KEYS = "[enter] deny  esc back"
 
 
 class Verdict(msgspec.Struct, frozen=True):

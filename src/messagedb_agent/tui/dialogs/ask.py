@@ -27,7 +27,7 @@ class AskDialog(ModalScreen[str | None]):
         with Vertical(id="dialog"):
             yield Static(self._question, markup=False)
             yield Input(self._value, id="line")
-            yield Static("[enter] take it   [esc] leave it", id="keys", markup=False)
+            yield Static("[enter] take it  esc leave it", id="keys", markup=False)
 
     def on_mount(self) -> None:
         """Write at once."""

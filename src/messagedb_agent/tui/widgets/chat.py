@@ -82,13 +82,13 @@ class Chat(VerticalScroll):
             await self._jump(0)
         self.scroll_home(animate=False)
 
-    async def action_scroll_home(self) -> None:
+    def action_scroll_home(self) -> None:
         """The first entry, not only the first that has a widget."""
-        await self.to_start()
+        self.call_next(self.to_start)
 
-    async def action_scroll_end(self) -> None:
+    def action_scroll_end(self) -> None:
         """The last entry, likewise."""
-        await self.to_end()
+        self.call_next(self.to_end)
 
     async def update(self, changed: Iterable[int]) -> None:
         """Entries of the list changed or were added at its end."""

@@ -38,11 +38,12 @@ class StatusLine(Static):
         line = Content.styled(f"{sign} {activity.words}", _STYLES.get(activity.condition, ""))
         others = running - (activity.condition == "busy")
         told = [*facts(state), *([f"{others} more running"] if others else [])]
-        line += Content.styled("".join(f" │ {fact}" for fact in told), "dim")
-        if problem is None:
-            line += Content.styled(" │ store ok", "dim")
+        if problem is not None:
+            away = f" │ store away: {one_line(problem, 200)}"
+            line += Content.styled(away, "bold $text-error")
         else:
-            line += Content.styled(f" │ store away: {one_line(problem, 200)}", "bold $text-error")
+            told.append("store ok")
+        line += Content.styled("".join(f" │ {fact}" for fact in told), "dim")
         # Nothing is sent over the line when nothing has changed.
         if self._shown is None or not line.is_same(self._shown):
             self._shown = line
