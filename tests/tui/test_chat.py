@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from textual.pilot import Pilot
 
 from messagedb_agent.engine.session import start_session, terminate_session
@@ -116,6 +118,27 @@ def test_a_run_elsewhere_is_followed(desk: Desk) -> None:
     play(app, story)
 
 
+def test_escape_interrupts_a_run_elsewhere_too(desk: Desk) -> None:
+    thread_id = start_session(desk.store, "hello", category=desk.category)
+    desk.says({"text": "never said", "delay_seconds": 60})
+    app = desk.app(desk.stream(thread_id))
+
+    def drive() -> None:
+        with AgentThread(desk.store, desk.stream(thread_id)) as thread:
+            thread.run(desk.agent(thread.state))
+
+    async def story(pilot: Pilot[None]) -> None:
+        await until(pilot, shows(pilot, "unfinished"))
+        elsewhere = threading.Thread(target=drive)
+        elsewhere.start()
+        await until(pilot, shows(pilot, "asking the model, elsewhere"))
+        await pilot.press("escape")
+        await until(pilot, shows(pilot, "interrupted · ^r goes on"))
+        elsewhere.join()
+
+    play(app, story)
+
+
 def test_an_ended_thread_refuses_input_until_it_is_reopened(desk: Desk) -> None:
     thread_id = start_session(desk.store, "hello", category=desk.category)
     terminate_session(desk.store, desk.stream(thread_id))
@@ -134,8 +157,6 @@ def test_an_ended_thread_refuses_input_until_it_is_reopened(desk: Desk) -> None:
 
 
 def test_a_model_that_can_not_be_used_is_an_error_on_the_screen(desk: Desk) -> None:
-    app = desk.app()
-
     def no_agent(_state: object) -> object:
         raise ModelUnavailableError("there is no such model")
 

@@ -91,7 +91,8 @@ class AgentApp(Viewer):
             return
         questions = self.conversation.open_questions()
         # Nobody who is writing is interrupted: Enter or a letter would be taken for an answer.
-        is_free = shown is self.base and not self.prompt.text and not self.is_driving
+        is_waiting = self.activity.condition == "waiting"
+        is_free = is_waiting and shown is self.base and not self.prompt.text
         if questions and is_free:
             self._ask_about(questions[0], len(questions))
 
@@ -178,7 +179,8 @@ class AgentApp(Viewer):
         """Ask again about the calls that were put off."""
         if not isinstance(self.screen, ApprovalDialog):
             self.conversation.settled.clear()
-            if questions := self.conversation.open_questions():
+            questions = self.conversation.open_questions()
+            if questions and self.activity.condition == "waiting":
                 self._ask_about(questions[0], len(questions))
 
     def action_rename(self) -> None:

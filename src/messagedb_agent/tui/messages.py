@@ -61,11 +61,12 @@ class RunEnded(Told):
 
 
 class Failed(Told):
-    """Something that was asked for did not work."""
+    """Something that was asked for did not work; `unsent` is the message it was about."""
 
-    def __init__(self, problem: str) -> None:
+    def __init__(self, problem: str, unsent: str | None = None) -> None:
         super().__init__()
         self.problem = problem
+        self.unsent = unsent
 
 
 class StoreChanged(Told):

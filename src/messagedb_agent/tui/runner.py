@@ -174,7 +174,7 @@ class Runner:
             self._on_event(stream_name)
             self._post(Added(stream_name))
 
-        self.apart(add)
+        self.apart(add, message)
 
     def resume(self, stream_name: str) -> None:
         """Go on with a thread, also when its turn failed, was interrupted or met a limit."""
@@ -207,16 +207,16 @@ class Runner:
         if run and run.wants_more:
             self.run(stream_name)
 
-    def apart(self, work: Callable[[], None]) -> None:
-        """Do something short with the store without holding up the screen."""
+    def apart(self, work: Callable[[], None], message: str | None = None) -> None:
+        """Do something short with the store, about a message maybe, beside the screen."""
 
         def do() -> None:
             try:
                 work()
             except AgentError as error:
-                self._post(Failed(str(error)))
+                self._post(Failed(str(error), message))
             except Exception as error:  # noqa: BLE001 - shown to the person; the screen must go on
-                self._post(Failed(f"{type(error).__name__}: {error}"))
+                self._post(Failed(f"{type(error).__name__}: {error}", message))
 
         threading.Thread(target=do, name="errand", daemon=True).start()
 

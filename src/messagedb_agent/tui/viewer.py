@@ -185,7 +185,8 @@ class Viewer(App[None]):
             case messages.Added(stream_name=name):
                 self.runner.go_on(name)
                 self.refresh_all()
-            case messages.Failed(problem=problem):
+            case messages.Failed(problem=problem, unsent=unsent):
+                self._give_back(unsent)
                 await self.note(problem)
             case messages.StoreChanged(problem=away):
                 self._problem = away
@@ -209,14 +210,18 @@ class Viewer(App[None]):
         self.refresh_all()
         self.something_changed()
 
+    def _give_back(self, unsent: str | None) -> None:
+        """A message that could not be recorded is to be edited and sent again."""
+        if unsent and not self.prompt.text:
+            self.prompt.set_text(unsent)
+
     async def _end_run(self, message: messages.RunEnded) -> None:
         self.runner.ended(message.stream_name)
         problem = message.problem
         if message.stream_name == self.conversation.stream_name:
             if not self.is_driving:
                 await self.chat.end_live()
-            if message.unsent and not self.prompt.text:
-                self.prompt.set_text(message.unsent)
+            self._give_back(message.unsent)
             if problem:
                 # The run's last events may still be on their way; they come first.
                 self.set_timer(NOTE_SECONDS, partial(self.note, problem))
