@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
@@ -14,7 +15,15 @@ from textual.pilot import Pilot
 
 from messagedb_agent.engine.agent import Agent
 from messagedb_agent.events.base import Event
-from messagedb_agent.llm.base import LLM
+from messagedb_agent.llm.base import (
+    LLM,
+    NEVER,
+    Cancellation,
+    Completion,
+    Delta,
+    ModelRequest,
+    ignore_delta,
+)
 from messagedb_agent.llm.scripted import ScriptedModel
 from messagedb_agent.projections.thread_state import ThreadState
 from messagedb_agent.store import schema
@@ -55,6 +64,31 @@ def store(dsn: str) -> Iterator[MessageDBClient]:
         yield store
 
 
+class Gated:
+    """A model that says its first word and then waits until somebody opens the gate."""
+
+    model_name = "gated"
+
+    def __init__(self, step: dict[str, Any]) -> None:
+        self.gate = threading.Event()
+        self._model = ScriptedModel([{**step, "thinking": ""}], repeat=True)
+        self._thinking = step.get("thinking", "")
+
+    def complete(
+        self,
+        request: ModelRequest,
+        *,
+        on_delta: Callable[[Delta], None] = ignore_delta,
+        cancelled: Cancellation = NEVER,
+    ) -> Completion:
+        answer = self._model.complete(request, cancelled=cancelled)
+        if self._thinking:
+            on_delta(Delta(self._thinking, "thinking"))
+        on_delta(Delta(answer.text.split(" ")[0]))
+        self.gate.wait(PATIENCE_SECONDS)
+        return answer
+
+
 class Desk:
     """A category of its own, and screens that look at it."""
 
@@ -91,6 +125,11 @@ class Desk:
             store=self.store, make_agent=self.agent, who="ada", category=self.category
         )
         return AgentApp(services, stream_name)
+
+    def hesitates(self, **step: Any) -> threading.Event:
+        """Answer like this, but for the first word only once the event is set."""
+        self.llm = model = Gated(step)
+        return model.gate
 
     def says(self, *steps: dict[str, Any]) -> None:
         self.llm = ScriptedModel(steps)

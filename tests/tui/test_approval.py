@@ -119,12 +119,14 @@ def test_a_decision_can_be_put_off(desk: Desk) -> None:
 
 
 def test_nobody_who_is_writing_is_interrupted_by_a_question(desk: Desk) -> None:
-    desk.says({**shouting(), "text": "wait", "chunk_delay_seconds": 1.5}, {"text": "done"})
+    gate = desk.hesitates(**shouting(), text="wait for it")
     app = desk.app()
 
     async def story(pilot: Pilot[None]) -> None:
         await write(pilot, "shout")
+        await until(pilot, shows(pilot, "◆ wait"))
         await pilot.press("y", "e")
+        gate.set()
         await until(pilot, shows(pilot, "waiting for approval"))
         assert not isinstance(app.screen, ApprovalDialog)
         await pilot.press("backspace", "backspace")

@@ -35,7 +35,7 @@ def test_a_message_is_answered_on_the_screen(desk: Desk) -> None:
 
 
 def test_an_answer_appears_while_it_is_generated(desk: Desk) -> None:
-    desk.says({"thinking": "let me see", "text": "one two three", "chunk_delay_seconds": 0.5})
+    gate = desk.hesitates(thinking="let me see", text="one two three")
     app = desk.app()
 
     async def story(pilot: Pilot[None]) -> None:
@@ -43,6 +43,7 @@ def test_an_answer_appears_while_it_is_generated(desk: Desk) -> None:
         await until(pilot, shows(pilot, "◆ one"))
         assert "~ let me see" in text_of(app)
         assert "three" not in text_of(app)
+        gate.set()
         await until(pilot, shows(pilot, "one two three"))
         await until(pilot, lambda: not app.query_one(Live).children)
 
@@ -88,14 +89,16 @@ def test_escape_interrupts_and_the_thread_goes_on(desk: Desk) -> None:
 
 
 def test_a_message_during_a_run_is_taken_up_by_it(desk: Desk) -> None:
-    desk.says({"text": "first word", "chunk_delay_seconds": 0.3}, {"text": "second answer"})
+    gate = desk.hesitates(text="first answer")
     app = desk.app()
 
     async def story(pilot: Pilot[None]) -> None:
         await write(pilot, "one")
         await until(pilot, shows(pilot, "◆ first"))
         await write(pilot, "two")
-        await until(pilot, shows(pilot, "◆ second answer"))
+        await until(pilot, shows(pilot, "> two"))
+        gate.set()
+        await until(pilot, lambda: text_of(app).count("◆ first answer") == 2)
 
     play(app, story)
 

@@ -46,7 +46,7 @@ def test_threads_are_found_and_opened(desk: Desk) -> None:
 
 def test_a_run_goes_on_when_another_thread_is_looked_at(desk: Desk) -> None:
     pears = thread(desk, "pears")
-    desk.says({"text": "slow but sure", "chunk_delay_seconds": 0.4})
+    gate = desk.hesitates(text="slow but sure")
     app = desk.app()
 
     async def story(pilot: Pilot[None]) -> None:
@@ -55,6 +55,7 @@ def test_a_run_goes_on_when_another_thread_is_looked_at(desk: Desk) -> None:
         first = app.conversation.stream_name
         await app.open(pears)
         await until(pilot, shows(pilot, "1 more running"))
+        gate.set()
         await until(pilot, lambda: not app.runner.streams)
         await app.open(first)
         await until(pilot, shows(pilot, "◆ slow but sure"))
