@@ -14,6 +14,7 @@ from messagedb_agent.events.system import SessionStarted, TurnInterrupted
 from messagedb_agent.events.user import ThreadRenamed, ThreadReopened, UserMessageAdded
 from messagedb_agent.llm.scripted import ScriptedModel
 from messagedb_agent.tui.app import AgentApp
+from messagedb_agent.tui.messages import StoreChanged
 from messagedb_agent.tui.widgets.chat import MOST_ROWS
 from messagedb_agent.tui.widgets.live import Live
 from tests.tui.conftest import Desk, play, shows, text_of, until, write
@@ -57,7 +58,9 @@ def test_lines_history_and_paste(desk: Desk) -> None:
     async def story(pilot: Pilot[None]) -> None:
         await pilot.press("a", "ctrl+j", "b")
         assert app.prompt.text == "a\nb"
-        await pilot.press("enter")
+        await pilot.press("left", "left", "ctrl+j", "c")
+        assert app.prompt.text == "a\nc\nb"
+        await pilot.press("backspace", "backspace", "enter")
         await until(pilot, shows(pilot, "ready"))
         await pilot.press("x", "up")
         assert app.prompt.text == "a\nb"
@@ -66,6 +69,8 @@ def test_lines_history_and_paste(desk: Desk) -> None:
         app.copy_to_clipboard("one\r\ntwo\x1b[2J")
         await pilot.press("ctrl+v")
         assert "\x1b" not in text_of(app)
+        await pilot.press("!")
+        assert app.prompt.text == "xone\ntwo\\x1b[2J!"
 
     play(app, story)
 
@@ -184,6 +189,18 @@ def test_a_store_that_fails_is_told_in_the_status_line(desk: Desk) -> None:
         await write(pilot, "anybody?")
         await until(pilot, shows(pilot, "! the event store was closed"))
         assert app.prompt.text == "anybody?"
+
+    play(app, story)
+
+
+def test_a_store_that_comes_back_is_told_too(desk: Desk) -> None:
+    app = desk.app()
+
+    async def story(pilot: Pilot[None]) -> None:
+        await until(pilot, shows(pilot, "store ok"))
+        app.post_safely(StoreChanged("the database is away"))
+        await until(pilot, shows(pilot, "store away: the database is away"))
+        await until(pilot, shows(pilot, "store ok"))
 
     play(app, story)
 

@@ -67,11 +67,12 @@ def terminal(dsn: str, tmp_path: Path) -> Iterator[Terminal]:
 def test_a_question_is_answered_and_the_terminal_given_back(terminal: Terminal) -> None:
     terminal.wait_for("new thread")
 
-    terminal.keys("What is 6 * 7?", "Enter")
+    terminal.keys("What is", "C-j", "6 * 7?", "Enter", "and")
     shown = terminal.wait_for("6 * 7 = 42")
-    assert "> What is 6 * 7?" in shown
+    assert "> What is\n   6 * 7?" in shown
     assert "calculate" in shown
-    terminal.wait_for("ready │ offline")
+    shown = terminal.wait_for("ready │ offline")
+    assert ">  and" in shown, "typed ahead"
 
     terminal.keys("C-c")
     shown = terminal.wait_for("left with 0")

@@ -58,9 +58,6 @@ class AgentApp(Viewer):
 
     @on(Prompt.Sent)
     async def _say(self, message: Prompt.Sent) -> None:
-        if self.activity.condition == "ended":
-            return
-        self.prompt.set_text("")
         self.runner.say(self.conversation.stream_name, message.text)
         await self.chat.to_end()
         self.refresh_all()

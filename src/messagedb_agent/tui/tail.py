@@ -35,6 +35,10 @@ class _Poller:
         """Look now."""
         self._wake.set()
 
+    def doubt(self) -> None:
+        """Somebody else found the store away: tell when it is seen again."""
+        self._is_away = True
+
     def close(self) -> None:
         """Look no more."""
         self._closed = True

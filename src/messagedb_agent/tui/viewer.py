@@ -189,8 +189,7 @@ class Viewer(App[None]):
                 self._give_back(unsent)
                 await self.note(problem)
             case messages.StoreChanged(problem=away):
-                self._problem = away
-                self.tick()
+                self._tell_store(away)
             case messages.Listed(threads=threads, titles=titles):
                 self.sidebar.show(threads, titles)
 
@@ -209,6 +208,12 @@ class Viewer(App[None]):
         self.prompt.remember(conversation.presenter.said())
         self.refresh_all()
         self.something_changed()
+
+    def _tell_store(self, problem: str | None) -> None:
+        self._problem = problem
+        if problem is not None and self._tail is not None:
+            self._tail.doubt()
+        self.tick()
 
     def _give_back(self, unsent: str | None) -> None:
         """A message that could not be recorded is to be edited and sent again."""

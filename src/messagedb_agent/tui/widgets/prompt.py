@@ -14,6 +14,9 @@ from messagedb_agent.tui.text import visible
 READY = "Message · Enter sends, Shift+Enter or ^j begins a new line"
 
 
+_NEW_LINE = ("shift+enter", "alt+enter", "ctrl+j")
+
+
 class Prompt(TextArea):
     """
     A text area in which Enter sends.
@@ -23,7 +26,6 @@ class Prompt(TextArea):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("shift+enter,ctrl+j,alt+enter", "newline", "New line", show=False),
         Binding("pageup", "app.page(-1)", "Scroll the chat up", show=False),
         Binding("pagedown", "app.page(1)", "Scroll the chat down", show=False),
     ]
@@ -51,18 +53,20 @@ class Prompt(TextArea):
         self.load_text(visible(text))
         self.move_cursor(self.document.end)
 
-    def action_newline(self) -> None:
-        """Begin a new line."""
-        self.replace("\n", *self.selection)
-
     async def _on_key(self, event: events.Key) -> None:
-        if event.key == "enter":
-            event.stop()
-            event.prevent_default()
-            if self.text.strip():
-                self.post_message(self.Sent(self.text))
-        else:
+        # Not bindings: those are looked up after the keys that follow have been typed, when a
+        # slow line delivers several at once.
+        if event.key == "enter" and self.text.strip():
+            said = self.text
+            self.set_text("")
+            self.post_message(self.Sent(said))
+        elif event.key in _NEW_LINE:
+            self._put("\n")
+        elif event.key != "enter":
             await super()._on_key(event)
+            return
+        event.stop()
+        event.prevent_default()
 
     async def _on_paste(self, event: events.Paste) -> None:
         # The base class handles the event too, unless told not to.
@@ -77,7 +81,11 @@ class Prompt(TextArea):
     def _insert(self, text: str) -> None:
         if not self.read_only:
             lines = text.replace("\r\n", "\n").replace("\r", "\n")
-            self.replace(visible(lines), *self.selection)
+            self._put(visible(lines))
+
+    def _put(self, text: str) -> None:
+        done = self.replace(text, *self.selection, maintain_selection_offset=False)
+        self.move_cursor(done.end_location)
 
     def action_cursor_up(self, select: bool = False) -> None:  # noqa: FBT001, FBT002 - as in TextArea
         """Up a line, or back in the history."""
