@@ -13,6 +13,7 @@ from messagedb_agent.cli.grammar import (
     lazily,
 )
 from messagedb_agent.cli.options import (
+    add_agent_options,
     add_common,
     add_run_options,
     add_subscribe_options,
@@ -58,6 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
         _add_interrupt,
         _add_end,
         add_travel_commands,
+        _add_tui,
         _add_db,
         _add_doctor,
         _add_version,
@@ -223,6 +225,21 @@ def _add_end(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     parser = add_command(commands, common, "end", lazily("manage", "end"), "end a thread")
     parser.add_argument("thread", metavar="THREAD", help=THREAD)
     parser.add_argument("--reason", metavar="TEXT", help="why it ends")
+
+
+def _add_tui(commands: Subparsers, common: argparse.ArgumentParser) -> None:
+    parser = add_command(
+        commands,
+        common,
+        "tui",
+        lazily("tui", "run"),
+        "work with threads on a full screen",
+        examples="  ./tui\n  ./tui --thread-id last --model offline",
+    )
+    parser.add_argument(
+        "--thread-id", metavar="THREAD", help=f"thread to open: {THREAD} (default: a new one)"
+    )
+    add_agent_options(parser)
 
 
 def _add_db(commands: Subparsers, common: argparse.ArgumentParser) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,8 +92,10 @@ def reader(config: Config) -> Iterator[QuickConnection]:
 
 
 @contextmanager
-def writer(config: Config) -> Iterator[MessageDBClient]:
-    """The event store, for commands that write."""
+def writer(
+    config: Config, on_wait: Callable[[str], None] | None = None
+) -> Iterator[MessageDBClient]:
+    """The event store, for commands that write; `on_wait` is told when it is waited for."""
     import logging
 
     from messagedb_agent.cli.terminal import complain
@@ -109,7 +111,7 @@ def writer(config: Config) -> Iterator[MessageDBClient]:
 
     with (
         database(config) as conninfo,
-        MessageDBClient(conninfo, on_wait=complain, revive=revive) as store,
+        MessageDBClient(conninfo, on_wait=on_wait or complain, revive=revive) as store,
     ):
         try:
             store.health_check()
