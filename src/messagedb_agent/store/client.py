@@ -211,6 +211,19 @@ class MessageDBClient:
         """Take the right to drive a thread; see `ThreadLocks`."""
         return self._patiently(lambda _again: self._locks.acquire(stream_name))
 
+    def transact(self, work: Callable[[psycopg.Connection[Any], bool], T]) -> T:
+        """
+        Run work in a transaction, and all of it again while the server is away.
+
+        The flag is true when it is not the first attempt, which may have been committed.
+        """
+
+        def within(connection: psycopg.Connection[Any], again: bool) -> T:  # noqa: FBT001 - a callback's only flag
+            with connection.transaction():
+                return work(connection, again)
+
+        return self._perform(within)
+
     @contextmanager
     def transaction(self) -> Iterator[psycopg.Connection[Any]]:
         """A pooled connection within a transaction, which ends with the block."""
