@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from typing import Any, NoReturn
 
+from messagedb_agent.cli.worker_parser import add_waiting_options, add_worker, add_workers
 from messagedb_agent.store.stream import DEFAULT_CATEGORY, DEFAULT_VERSION
 
 _EXAMPLES = """\
@@ -62,6 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
         _add_list,
         _add_approve,
         _add_deny,
+        _add_workers,
         _add_interrupt,
         _add_end,
         _add_db,
@@ -127,6 +130,16 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         default="text",
         help="text: the answer; json: one object; jsonl: one object for each recorded event",
     )
+    _add_agent_options(parser)
+    parser.add_argument(
+        "--no-follow",
+        action="store_true",
+        help="leave with exit code 5 when another process drives the thread",
+    )
+    parser.add_argument("--show-thinking", action="store_true", help="show the model's thinking")
+
+
+def _add_agent_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="NAME", help="model to use (default: MODEL_NAME)")
     parser.add_argument("--system", metavar="FILE", help="file with the system prompt")
     parser.add_argument(
@@ -152,12 +165,6 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workspace", metavar="DIR", help="folder that file tools may use (default: current)"
     )
-    parser.add_argument(
-        "--no-follow",
-        action="store_true",
-        help="leave with exit code 5 when another process drives the thread",
-    )
-    parser.add_argument("--show-thinking", action="store_true", help="show the model's thinking")
 
 
 def _count(text: str) -> int:
@@ -177,9 +184,7 @@ def _add_start(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("message", metavar="MSG", help="first message; - reads it from stdin")
     parser.add_argument("--thread-id", metavar="ID", help="id of the new thread")
-    parser.add_argument(
-        "--no-wait", action="store_true", help="record the message only, run nothing"
-    )
+    add_waiting_options(parser)
     _add_run_options(parser)
 
 
@@ -195,9 +200,7 @@ def _add_message(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("thread", metavar="THREAD", help=_THREAD)
     parser.add_argument("message", metavar="MSG", help="the message; - reads it from stdin")
-    parser.add_argument(
-        "--no-wait", action="store_true", help="record the message only, run nothing"
-    )
+    add_waiting_options(parser)
     parser.add_argument("--reopen", action="store_true", help="reopen the thread if it has ended")
     _add_run_options(parser)
 
@@ -212,6 +215,7 @@ def _add_continue(commands: Subparsers, common: argparse.ArgumentParser) -> None
         examples="  ./cli continue last --max-steps 200",
     )
     parser.add_argument("thread", metavar="THREAD", help=_THREAD)
+    add_waiting_options(parser)
     _add_run_options(parser)
 
 
@@ -227,6 +231,9 @@ def _add_show(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     parser.add_argument("thread", metavar="THREAD", help=_THREAD)
     parser.add_argument("--format", choices=("text", "json"), default="text")
     parser.add_argument("--full", action="store_true", help="everything, with metadata")
+    parser.add_argument(
+        "--follow", action="store_true", help="go on with what comes, as it comes, until Ctrl+C"
+    )
 
 
 def _add_list(commands: Subparsers, common: argparse.ArgumentParser) -> None:
@@ -278,6 +285,12 @@ def _add_deny(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--reason", metavar="TEXT", help="what to tell the model")
     parser.add_argument("--by", metavar="NAME", help="who refuses (default: you)")
+
+
+def _add_workers(commands: Subparsers, common: argparse.ArgumentParser) -> None:
+    command = partial(_command, commands, common)
+    add_worker(command, lazily("worker", "run"), _add_agent_options)
+    add_workers(command, lazily("worker", "workers"))
 
 
 def _add_interrupt(commands: Subparsers, common: argparse.ArgumentParser) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from messagedb_agent.config import Config, load_config
 from messagedb_agent.errors import SchemaMissingError, UsageError
@@ -80,8 +80,13 @@ def reader(config: Config) -> Iterator[QuickConnection]:
 
 
 @contextmanager
-def writer(config: Config) -> Iterator[MessageDBClient]:
-    """The event store, for commands that write."""
+def writer(
+    config: Config,
+    *,
+    max_connections: int = 10,
+    settings: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
+) -> Iterator[MessageDBClient]:
+    """The event store, for commands that write; `settings` may add connection parameters."""
     import logging
 
     from messagedb_agent.cli.terminal import complain
@@ -97,7 +102,12 @@ def writer(config: Config) -> Iterator[MessageDBClient]:
 
     with (
         database(config) as conninfo,
-        MessageDBClient(conninfo, on_wait=complain, revive=revive) as store,
+        MessageDBClient(
+            settings(conninfo),
+            max_connections=max_connections,
+            on_wait=complain,
+            revive=revive,
+        ) as store,
     ):
         try:
             store.health_check()

@@ -18,6 +18,7 @@ from messagedb_agent.events.user import (
     ToolExecutionApproved,
     ToolExecutionRejected,
     TurnInterruptRequested,
+    TurnResumed,
 )
 from messagedb_agent.projections.interruption import identity, interruption
 from messagedb_agent.projections.thread_state import THREAD_STATE, ThreadState
@@ -124,6 +125,14 @@ def reopen_session(store: EventStore, stream_name: str) -> None:
     """Let an ended thread take messages again."""
     if read_state(store, stream_name).session.is_ended:
         _append(store, stream_name, (ThreadReopened(),))
+
+
+def resume_session(store: EventStore, stream_name: str) -> bool:
+    """Let a turn go on that failed, was interrupted or met a limit; False when none did."""
+    if not read_state(store, stream_name).turn.halted:
+        return False
+    _append(store, stream_name, (TurnResumed(),))
+    return True
 
 
 def find_pending(state: ThreadState, call_id: str | None) -> tuple[CallState, ...]:

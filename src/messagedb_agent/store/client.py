@@ -114,6 +114,11 @@ class MessageDBClient:
             name="messagedb-agent",
         )
 
+    @property
+    def conninfo(self) -> Mapping[str, Any]:
+        """The libpq parameters of its connections."""
+        return self._settings
+
     def __enter__(self) -> Self:
         self.open()
         return self
@@ -223,6 +228,10 @@ class MessageDBClient:
                 return work(connection, again)
 
         return self._perform(within)
+
+    def session(self) -> psycopg.Connection[Any]:
+        """A connection beside the pool, in autocommit mode; who asks for it closes it."""
+        return psycopg.connect(autocommit=True, **self._settings)
 
     @contextmanager
     def transaction(self) -> Iterator[psycopg.Connection[Any]]:

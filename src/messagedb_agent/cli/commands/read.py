@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from messagedb_agent.cli.terminal import paint, say, visible, write
-from messagedb_agent.cli.wiring import category_of, configuration, reader
+from messagedb_agent.cli.wiring import category_of, configuration, reader, writer
 from messagedb_agent.events.codec import EventRow, decode_event
 from messagedb_agent.events.json_text import from_json
 from messagedb_agent.projections.transcript import Voice, entry
@@ -44,7 +44,10 @@ def show(options: argparse.Namespace) -> int:
     """Print the events of a thread."""
     category = category_of(options)
     with reader(configuration(options)) as connection:
-        rows = read_rows(connection, find_stream(connection, category, options.thread))
+        stream_name = find_stream(connection, category, options.thread)
+        rows = [] if options.follow else read_rows(connection, stream_name)
+    if options.follow:
+        return _follow(options, stream_name)
     if options.format == "json":
         say(json.dumps([_as_object(row, full=options.full) for row in rows], indent=2))
         return 0
@@ -54,6 +57,19 @@ def show(options: argparse.Namespace) -> int:
     for row in rows:
         if not write(sys.stdout, f"{_text(row, full=options.full)}\n"):
             break
+    return 0
+
+
+def _follow(options: argparse.Namespace, stream_name: str) -> int:
+    from messagedb_agent.cli.following import watch_thread
+
+    with writer(configuration(options)) as store:
+        try:
+            watch_thread(
+                store, stream_name, lambda row: _text(row, full=options.full), options.format
+            )
+        except KeyboardInterrupt:
+            say("")
     return 0
 
 

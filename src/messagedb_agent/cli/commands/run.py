@@ -8,38 +8,33 @@ import threading
 from collections.abc import Callable
 
 from messagedb_agent.cli.ask import ask_about
+from messagedb_agent.cli.following import watch_turn
 from messagedb_agent.cli.interrupt import interruptible
 from messagedb_agent.cli.messages import message_of
+from messagedb_agent.cli.outcome import EXIT_CODES, explain
 from messagedb_agent.cli.reporter import Reporter
-from messagedb_agent.cli.terminal import complain, is_interactive, say, tell
+from messagedb_agent.cli.terminal import is_interactive, say, tell
 from messagedb_agent.cli.wiring import agent_for, category_of, configuration, reader, writer
 from messagedb_agent.config import Config
 from messagedb_agent.engine.follow import Follower
+from messagedb_agent.engine.live import Announcer, Ears, Voice
 from messagedb_agent.engine.session import (
     add_message,
     approve,
     deny,
     read_state,
     reopen_session,
+    resume_session,
     start_session,
 )
 from messagedb_agent.engine.thread import AgentThread, RunResult
 from messagedb_agent.errors import ClaimLostError, ThreadBusyError, ThreadEndedError, UsageError
+from messagedb_agent.llm.base import Delta
 from messagedb_agent.projections.thread_state import ThreadState
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.stream import build_stream_name, generate_thread_id, parse_stream_name
 from messagedb_agent.store.threads import find_stream
-
-_EXIT_CODES = {
-    "done": 0,
-    "truncated": 0,
-    "ended": 0,
-    "failed": 1,
-    "refused": 1,
-    "waiting": 3,
-    "limit": 4,
-    "interrupted": 130,
-}
+from messagedb_agent.workers.queue import QueueingStore
 
 
 def start(options: argparse.Namespace) -> int:
@@ -53,9 +48,13 @@ def start(options: argparse.Namespace) -> int:
             raise UsageError(f"thread {thread_id} exists already; `message` adds to it")
         if options.no_wait:
             start_session(
-                store, text, thread_id=thread_id, category=options.category, version=options.version
+                QueueingStore(store, options.queue),
+                text,
+                thread_id=thread_id,
+                category=options.category,
+                version=options.version,
             )
-            return _say_added(options, stream_name)
+            return _leave_to_workers(options, store, stream_name)
         return _drive(
             options,
             config,
@@ -75,8 +74,8 @@ def message(options: argparse.Namespace) -> int:
         if options.reopen:
             reopen_session(store, stream_name)
         if options.no_wait:
-            add_message(store, stream_name, text)
-            return _say_added(options, stream_name)
+            add_message(QueueingStore(store, options.queue), stream_name, text)
+            return _leave_to_workers(options, store, stream_name)
         return _drive(
             options,
             config,
@@ -97,6 +96,11 @@ def carry_on(options: argparse.Namespace) -> int:
             raise ThreadEndedError(
                 f"thread {thread_id} has ended; `message {thread_id} MSG --reopen` reopens it"
             )
+        if options.no_wait:
+            queue = QueueingStore(store, options.queue)
+            if not resume_session(queue, stream_name):
+                queue.hint(stream_name)
+            return _leave_to_workers(options, store, stream_name)
         return _drive(
             options,
             config,
@@ -145,8 +149,8 @@ def _drive(
         tell(f"{lost}; following")
         result = run.follow()
     reporter.finish(result, stream_name)
-    _explain(result, thread_id)
-    return _EXIT_CODES[result.stop]
+    explain(result, thread_id)
+    return EXIT_CODES[result.stop]
 
 
 class _Run:
@@ -170,15 +174,14 @@ class _Run:
     def drive(self, prepare: Callable[[AgentThread], None]) -> RunResult:
         """Run the thread. Raises `ThreadBusyError` when another process does."""
         reporter = self._reporter
-        with AgentThread(
-            self._store,
-            self._stream_name,
-            observers=(reporter.on_event,),
-            on_delta=reporter.on_delta,
-        ) as thread:
+        with (
+            Announcer(self._store) as announcer,
+            self._open(voice := announcer.voice(self._stream_name)) as thread,
+        ):
             self.was_opened = True
             agent = agent_for(self._options, self._config, thread.state)
             reporter.begin()
+            voice.begin()
             prepare(thread)
             with interruptible(thread):
                 result = thread.run(agent)
@@ -189,22 +192,44 @@ class _Run:
                     result = thread.run(agent)
             return result
 
+    def _open(self, voice: Voice) -> AgentThread:
+        reporter = self._reporter
+
+        def on_delta(delta: Delta) -> None:
+            reporter.on_delta(delta)
+            voice.on_delta(delta)
+
+        return AgentThread(
+            self._store,
+            self._stream_name,
+            observers=(reporter.on_event, voice.on_event),
+            on_delta=on_delta,
+        )
+
     def follow(self) -> RunResult:
         """Show what the driver does; take over when there is none any more."""
         reporter = self._reporter
         state = read_state(self._store, self._stream_name)
         agent = agent_for(self._options, self._config, state)
-        follower = Follower(self._store, self._stream_name, agent.deciders(), (reporter.on_event,))
-        follower.look()
-        reporter.begin()
-        while True:
-            result = follower.wait(threading.Event())
-            if result is not None:
-                return result
-            try:
-                return self.drive(_nothing)
-            except (ThreadBusyError, ClaimLostError):
-                continue
+        with Ears(self._store.session, self._stream_name) as ears:
+            follower = Follower(
+                self._store,
+                self._stream_name,
+                agent.deciders(),
+                (reporter.on_event,),
+                ears=ears,
+                on_delta=reporter.on_delta,
+            )
+            follower.look()
+            reporter.begin()
+            while True:
+                result = follower.wait(threading.Event())
+                if result is not None:
+                    return result
+                try:
+                    return self.drive(_nothing)
+                except (ThreadBusyError, ClaimLostError):
+                    continue
 
     def _may_ask(self) -> bool:
         return self._options.format == "text" and is_interactive()
@@ -230,33 +255,14 @@ def _ask(store: MessageDBClient, stream_name: str, state: ThreadState) -> bool:
     return True
 
 
-def _explain(result: RunResult, thread_id: str) -> None:
-    match result.stop:
-        case "failed":
-            complain(f"{result.error or 'the turn failed'}; `continue {thread_id}` tries again")
-        case "refused":
-            complain("the model refused to answer")
-        case "truncated":
-            complain("the answer ended early, at the model's limit")
-        case "waiting":
-            for call in result.pending:
-                arguments = json.dumps(call.arguments)
-                complain(
-                    f"{call.call.name} {arguments[:300]} waits for approval: "
-                    f"`approve {thread_id} {call.call.id}` or `deny {thread_id} {call.call.id}`, "
-                    f"then `continue {thread_id}`"
-                )
-        case "limit":
-            limit = result.state.turn.limit
-            name = limit.limit if limit else "a limit"
-            complain(f"stopped at {name}; `continue {thread_id}` goes on")
-        case "interrupted":
-            tell("")
-            complain(f"interrupted; `continue {thread_id}` goes on")
-
-
-def _say_added(options: argparse.Namespace, stream_name: str) -> int:
+def _leave_to_workers(options: argparse.Namespace, store: MessageDBClient, stream_name: str) -> int:
     thread_id = parse_stream_name(stream_name).thread_id
+    if options.follow:
+        reporter = Reporter(options.format, thread_id, show_thinking=options.show_thinking)
+        result = watch_turn(store, stream_name, reporter)
+        reporter.finish(result, stream_name)
+        explain(result, thread_id)
+        return EXIT_CODES[result.stop]
     if options.format == "text":
         say(thread_id)
     else:
