@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, LiteralString
 
+import msgspec
 import psycopg
 
 from messagedb_agent.events.base import RecordedEvent
@@ -57,8 +58,8 @@ class QueueingStore:
     """
     An event store whose appends hint to workers in the same transaction.
 
-    Either both are there or neither. In a database without a queue it only appends: the
-    first worker, which installs the queue, looks for threads that wait for an answer.
+    Either both are there or neither. In a database without a queue the events say in their
+    metadata whom they are for, and the first worker, which installs the queue, finds them.
     """
 
     def __init__(self, store: MessageDBClient, queue: str | None = None) -> None:
@@ -75,9 +76,10 @@ class QueueingStore:
     ) -> tuple[RecordedEvent, ...]:
         """Write all of the events and the hint, or nothing; see `EventStore.append`."""
         if connection is not None:
-            self._hint(connection, stream_name)
+            hinted = self._hint(connection, stream_name)
+            new = events if hinted else [self._addressed(event) for event in events]
             return self._store.append(
-                stream_name, events, expected_version=expected_version, connection=connection
+                stream_name, new, expected_version=expected_version, connection=connection
             )
 
         def write(own: psycopg.Connection[Any], again: bool) -> tuple[RecordedEvent, ...]:  # noqa: FBT001 - a callback's only flag
@@ -86,14 +88,19 @@ class QueueingStore:
             if found is not None:
                 return found
             # The hint first: the write takes the category's lock until the commit.
-            self._hint(own, stream_name)
-            return operations.append_events(own, stream_name, events, expected_version)
+            hinted = self._hint(own, stream_name)
+            new = events if hinted else [self._addressed(event) for event in events]
+            return operations.append_events(own, stream_name, new, expected_version)
 
         return self._store.transact(write)
 
     def hint(self, stream_name: str) -> bool:
         """Only hint; False where there is no queue."""
         return self._store.transact(lambda connection, _again: self._hint(connection, stream_name))
+
+    def _addressed(self, new: NewEvent) -> NewEvent:
+        metadata = {**(new.metadata or {}), "queue": self._queue or DEFAULT_QUEUE}
+        return msgspec.structs.replace(new, metadata=metadata)
 
     def _hint(self, connection: psycopg.Connection[Any], stream_name: str) -> bool:
         if not is_installed(connection):

@@ -29,12 +29,15 @@ _KNOWN = """
         WHERE job.lock = thread.stream_name AND job.status IN ('todo', 'doing'))
 """
 
-# Threads in which a user spoke last: recorded with `--no-wait` before there was a queue.
-_UNANSWERED = """
-    SELECT stream_name FROM (
-        SELECT DISTINCT ON (stream_name) stream_name, type FROM message_store.messages
-        WHERE starts_with(stream_name, %s) ORDER BY stream_name, position DESC
-    ) AS last WHERE type = 'UserMessageAdded'
+# Threads that were left to workers before there was a queue, and wait since. Those that a
+# person drives are none of a worker's business: it may have other tools and permissions.
+_LEFT_TO_WORKERS = """
+    SELECT stream_name, queue_name FROM (
+        SELECT DISTINCT ON (stream_name) stream_name, metadata ->> 'queue' AS queue_name
+        FROM message_store.messages
+        WHERE message_store.category(stream_name) = %s
+        ORDER BY stream_name, position DESC
+    ) AS last WHERE queue_name IS NOT NULL
 """
 
 
@@ -42,7 +45,7 @@ def install(connection: psycopg.Connection[Any], category: str) -> str | None:
     """
     Make sure that the database has the queue; returns a note for the operator, if any.
 
-    When it had none, the threads of `category` that wait for an answer are queued. An older
+    When it had none, the threads of `category` that were left to workers are queued. An older
     queue is replaced, keeping its hints, unless workers are using it. Safe to call from
     several processes at once.
     """
@@ -55,7 +58,7 @@ def install(connection: psycopg.Connection[Any], category: str) -> str | None:
                 return None
             if found is None:
                 _apply(connection, mark)
-                _hint_all(connection, [(name, None) for name in _unanswered(connection, category)])
+                _hint_all(connection, connection.execute(_LEFT_TO_WORKERS, (category,)).fetchall())
                 return None
             if _scalar(connection, _LIVE):
                 return "the queue was made by another version; it is renewed once no worker runs"
@@ -101,11 +104,6 @@ def _apply(connection: psycopg.Connection[Any], mark: str) -> None:
     connection.execute(_ours().encode())
     connection.execute(sql.SQL("COMMENT ON SCHEMA {} IS {}").format(name, sql.Literal(mark)))
     connection.execute("SELECT set_config('search_path', %s, true)", (before,))
-
-
-def _unanswered(connection: psycopg.Connection[Any], category: str) -> list[str]:
-    rows = connection.execute(_UNANSWERED, (f"{category}-",)).fetchall()
-    return [str(row[0]) for row in rows]
 
 
 def _insert_threads(connection: psycopg.Connection[Any], threads: list[Any]) -> None:
