@@ -242,29 +242,30 @@ class MessageDBClient:
     @contextmanager
     def connection(self) -> Iterator[psycopg.Connection[Any]]:
         """A pooled connection in autocommit mode, given back when the block ends."""
-        try:
-            connection = self._pool.getconn()
-        except (PoolTimeout, PoolClosed) as error:
-            raise self._why_unreachable(error) from error
+        connection = self._borrow()
         try:
             yield connection
         finally:
             self._pool.putconn(connection)
 
+    def _borrow(self) -> psycopg.Connection[Any]:
+        try:
+            return self._pool.getconn()
+        except PoolTimeout:
+            # It knows only that it waited; a connection of our own learns the reason. If that
+            # succeeds the server may have come back just now, which deserves another try.
+            psycopg.connect(autocommit=True, **self._settings).close()
+        except PoolClosed as error:
+            raise StoreUnavailableError("the event store was closed") from error
+        try:
+            return self._pool.getconn()
+        except (PoolTimeout, PoolClosed) as error:
+            raise StoreUnavailableError("all connections of this process stayed busy") from error
+
     def _unreachable(self, error: psycopg.Error) -> StoreUnavailableError:
         if error.sqlstate:
             return StoreUnavailableError(str(translate(error)))
         return StoreUnavailableError(unreachable(self._settings, str(error)))
-
-    def _why_unreachable(self, error: PoolTimeout | PoolClosed) -> Exception:
-        if isinstance(error, PoolClosed):
-            return StoreUnavailableError("the event store was closed")
-        # The pool knows only that it waited; a connection of our own learns the reason.
-        try:
-            psycopg.connect(autocommit=True, **self._settings).close()
-        except psycopg.Error as reason:
-            return reason
-        return StoreUnavailableError("all connections of this process stayed busy")
 
     def _perform(self, work: Callable[[psycopg.Connection[Any], bool], T]) -> T:
         """Run idempotent work on a pooled connection, again while the server is away."""
