@@ -217,11 +217,7 @@ class MessageDBClient:
         return self._patiently(lambda _again: self._locks.acquire(stream_name))
 
     def transact(self, work: Callable[[psycopg.Connection[Any], bool], T]) -> T:
-        """
-        Run work in a transaction, and all of it again while the server is away.
-
-        The flag is true when it is not the first attempt, which may have been committed.
-        """
+        """Run work in a transaction; again, which the flag tells, while the server is away."""
 
         def within(connection: psycopg.Connection[Any], again: bool) -> T:  # noqa: FBT001 - a callback's only flag
             with connection.transaction():

@@ -29,8 +29,9 @@ from messagedb_agent.engine.session import (
 )
 from messagedb_agent.engine.thread import AgentThread, RunResult
 from messagedb_agent.errors import ClaimLostError, ThreadBusyError, ThreadEndedError, UsageError
+from messagedb_agent.events.agent import AgentConfigured
 from messagedb_agent.llm.base import Delta
-from messagedb_agent.projections.thread_state import ThreadState
+from messagedb_agent.projections.thread_state import THREAD_STATE, ThreadState
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.stream import build_stream_name, generate_thread_id, parse_stream_name
 from messagedb_agent.store.threads import find_stream
@@ -53,6 +54,7 @@ def start(options: argparse.Namespace) -> int:
                 thread_id=thread_id,
                 category=options.category,
                 version=options.version,
+                configuration=_chosen(options, config, THREAD_STATE.initial),
             )
             return _leave_to_workers(options, store, stream_name)
         return _drive(
@@ -74,7 +76,9 @@ def message(options: argparse.Namespace) -> int:
         if options.reopen:
             reopen_session(store, stream_name)
         if options.no_wait:
-            add_message(QueueingStore(store, options.queue), stream_name, text)
+            chosen = _chosen(options, config, read_state(store, stream_name))
+            queue = QueueingStore(store, options.queue)
+            add_message(queue, stream_name, text, configuration=chosen)
             return _leave_to_workers(options, store, stream_name)
         return _drive(
             options,
@@ -115,6 +119,15 @@ def _find(options: argparse.Namespace, config: Config) -> str:
     category = category_of(options)
     with reader(config) as connection:
         return find_stream(connection, category, options.thread)
+
+
+def _chosen(
+    options: argparse.Namespace, config: Config, state: ThreadState
+) -> AgentConfigured | None:
+    """The model and prompt that workers shall use, if the options name any."""
+    if not (options.model or options.system):
+        return None
+    return agent_for(options, config, state).configuration()
 
 
 def _nothing(*_: object) -> None:

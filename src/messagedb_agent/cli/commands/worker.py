@@ -6,6 +6,8 @@ import argparse
 import asyncio
 import json
 import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from messagedb_agent.cli.terminal import complain, paint, say, tell, visible
 from messagedb_agent.cli.wiring import (
@@ -15,16 +17,20 @@ from messagedb_agent.cli.wiring import (
     reader,
     writer,
 )
+from messagedb_agent.config import Config
 from messagedb_agent.projections.thread_state import THREAD_STATE, ThreadState
 from messagedb_agent.workers.status import Instance, Overview, overview
 
+if TYPE_CHECKING:
+    from messagedb_agent.engine.agent import Agent
+
 # Beside one connection for each thread: the announcer, hints, and one to spare.
 _SPARE_CONNECTIONS = 4
+_KEPT_AGENTS = 50
 
 
 def run(options: argparse.Namespace) -> int:
     """Drive threads until SIGTERM or SIGINT."""
-    from messagedb_agent.engine.agent import Agent
     from messagedb_agent.engine.live import Announcer
     from messagedb_agent.workers.driver import Driver
     from messagedb_agent.workers.limits import parse_limit
@@ -45,12 +51,9 @@ def run(options: argparse.Namespace) -> int:
     if config.log_level != "DEBUG":
         # What it reports is dealt with, and told to the operator in one line.
         logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
-
-    def agent(state: ThreadState) -> Agent:
-        return agent_for(options, config, state)
-
+    agents = _agents(options, config)
     # Wrong options are told now, not at the first job.
-    agent(THREAD_STATE.initial)
+    agents(THREAD_STATE.initial)
     with (
         writer(
             config,
@@ -60,14 +63,29 @@ def run(options: argparse.Namespace) -> int:
         Announcer(store) as announcer,
     ):
         with store.connection() as connection:
-            note = install(connection, category_of(options))
-        if note:
-            complain(note)
-        driver = Driver(store, agent, limits=limits, announcer=announcer, complain=complain)
+            if note := install(connection, category_of(options)):
+                complain(note)
+        driver = Driver(store, agents, limits=limits, announcer=announcer, complain=complain)
         service = WorkerService(name, store.conninfo, driver, settings, complain)
         finished = asyncio.run(service.run(lambda: tell(f"{name} serves queue {settings.queue}")))
     tell("stopped" if finished else "stopped before all steps had ended; others go on with them")
     return 0
+
+
+def _agents(options: argparse.Namespace, config: Config) -> Callable[[ThreadState], Agent]:
+    """The agent of each thread, kept for those with the same model: clients hold connections."""
+    kept: dict[tuple[str, str] | None, Agent] = {}
+
+    def agent(state: ThreadState) -> Agent:
+        current = state.context.configuration
+        key = (current.model_name, current.system_prompt) if current else None
+        if key not in kept:
+            if len(kept) >= _KEPT_AGENTS:
+                kept.clear()
+            kept[key] = agent_for(options, config, state)
+        return kept[key]
+
+    return agent
 
 
 def workers(options: argparse.Namespace) -> int:
