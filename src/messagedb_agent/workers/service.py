@@ -57,7 +57,7 @@ def worker_conninfo(conninfo: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 class WorkerService:
     """
-    One worker. `run` returns once it was told to stop and has handed everything over.
+    One worker. `serve` returns once it was told to stop and has handed everything over.
 
     The first SIGTERM or SIGINT stops it gracefully: no more jobs, and each thread goes on
     elsewhere after its running step. A second one, or the end of the grace, makes it leave
@@ -94,8 +94,16 @@ class WorkerService:
             on_rescue=lambda stream: complain(f"{stream} was put back: its worker is gone"),
         )
 
-    async def run(self, ready: Callable[[], None] = lambda: None) -> bool:
-        """Work until a signal comes. False when steps were left unfinished."""
+    def serve(self, ready: Callable[[], None] = lambda: None) -> bool:
+        """
+        Work until a signal comes. False when steps were left unfinished.
+
+        The caller has to end the process then: their threads run on.
+        """
+        # Not asyncio.run, which would wait for them.
+        return asyncio.new_event_loop().run_until_complete(self._serve(ready))
+
+    async def _serve(self, ready: Callable[[], None]) -> bool:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(_ignore)
         for number in (signal.SIGTERM, signal.SIGINT):

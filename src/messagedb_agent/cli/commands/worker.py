@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import logging
 from collections.abc import Callable
@@ -67,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
                 complain(note)
         driver = Driver(store, agents, limits=limits, announcer=announcer, complain=complain)
         service = WorkerService(name, store.conninfo, driver, settings, complain)
-        finished = asyncio.run(service.run(lambda: tell(f"{name} serves queue {settings.queue}")))
+        finished = service.serve(lambda: tell(f"{name} serves queue {settings.queue}"))
     tell("stopped" if finished else "stopped before all steps had ended; others go on with them")
     return 0
 
