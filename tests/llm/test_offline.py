@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.llm.offline_tools import TOOLS, declared
 
 from messagedb_agent.errors import ModelCallError
 from messagedb_agent.events.agent import ToolCall
@@ -20,6 +19,7 @@ from messagedb_agent.projections.messages import (
     ToolResult,
     UserMessage,
 )
+from tests.llm.offline_tools import TOOLS, declared
 
 
 def ask(*messages: Message, tools: tuple[dict[str, Any], ...] = TOOLS) -> Completion:

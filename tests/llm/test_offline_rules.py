@@ -3,9 +3,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.llm.offline_tools import TOOLS, declared
 
 from messagedb_agent.llm.offline_rules import plan
+from tests.llm.offline_tools import TOOLS, declared
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import threading
 import time
 from collections.abc import Callable
 
+from messagedb_agent.cli.outcome import EXIT_CODES, explain
 from messagedb_agent.cli.reporter import Reporter, as_object
-from messagedb_agent.cli.terminal import paint, tell, visible, write
+from messagedb_agent.cli.terminal import paint, say, tell, visible, write
 from messagedb_agent.engine.follow import Follower, settled
 from messagedb_agent.engine.live import Ears
 from messagedb_agent.engine.thread import RunResult
@@ -18,9 +20,26 @@ from messagedb_agent.events.base import RecordedEvent
 from messagedb_agent.events.codec import EventRow, encode
 from messagedb_agent.llm.base import Delta
 from messagedb_agent.store.client import MessageDBClient
+from messagedb_agent.store.stream import parse_stream_name
 
 PATIENCE_SECONDS = 5.0
 POLL_SECONDS = 1.0
+
+
+def leave_to_workers(options: argparse.Namespace, store: MessageDBClient, stream_name: str) -> int:
+    """The end of a command with --no-wait: say which thread it is, or follow it; the exit code."""
+    thread_id = parse_stream_name(stream_name).thread_id
+    if options.follow:
+        reporter = Reporter(options.format, thread_id, show_thinking=options.show_thinking)
+        result = watch_turn(store, stream_name, reporter)
+        reporter.finish(result, stream_name)
+        explain(result, thread_id)
+        return EXIT_CODES[result.stop]
+    if options.format == "text":
+        say(thread_id)
+    else:
+        say(json.dumps({"thread_id": thread_id, "stream_name": stream_name, "stop": "added"}))
+    return 0
 
 
 def watch_turn(store: MessageDBClient, stream_name: str, reporter: Reporter) -> RunResult:

@@ -23,7 +23,9 @@ def explain(result: RunResult, thread_id: str) -> None:
     """Say on stderr why a turn stopped, if that is not plain from its answer."""
     match result.stop:
         case "failed":
-            complain(f"{result.error or 'the turn failed'}; `continue {thread_id}` tries again")
+            complain(
+                f"{result.error or 'the turn failed'}; `./cli continue {thread_id}` tries again"
+            )
         case "refused":
             complain("the model refused to answer")
         case "truncated":
@@ -33,13 +35,14 @@ def explain(result: RunResult, thread_id: str) -> None:
                 arguments = json.dumps(call.arguments)
                 complain(
                     f"{call.call.name} {arguments[:300]} waits for approval: "
-                    f"`approve {thread_id} {call.call.id}` or `deny {thread_id} {call.call.id}`, "
-                    f"then `continue {thread_id}`"
+                    f"`./cli approve {thread_id} {call.call.id}` or "
+                    f"`./cli deny {thread_id} {call.call.id}`, "
+                    f"then `./cli continue {thread_id}`"
                 )
         case "limit":
             limit = result.state.turn.limit
             name = limit.limit if limit else "a limit"
-            complain(f"stopped at {name}; `continue {thread_id}` goes on")
+            complain(f"stopped at {name}; `./cli continue {thread_id}` goes on")
         case "interrupted":
             tell("")
-            complain(f"interrupted; `continue {thread_id}` goes on")
+            complain(f"interrupted; `./cli continue {thread_id}` goes on")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 
-AddCommand = Callable[..., argparse.ArgumentParser]
-Run = Callable[[argparse.Namespace], int]
+from messagedb_agent.cli.grammar import Subparsers, add_command, lazily
+from messagedb_agent.cli.options import add_agent_options
 
 
 def add_waiting_options(parser: argparse.ArgumentParser) -> None:
@@ -24,13 +23,27 @@ def add_waiting_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_worker(
-    command: AddCommand, run: Run, add_agent_options: Callable[[argparse.ArgumentParser], None]
-) -> None:
-    """`worker`: drive threads."""
-    parser = command(
+def add_worker_commands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
+    """Drive threads, and see who does."""
+    _add_worker(commands, common)
+    parser = add_command(
+        commands,
+        common,
+        "workers",
+        lazily("workers", "run"),
+        "show workers, what they do, and what waits for them",
+    )
+    parser.add_argument(
+        "--format", choices=("text", "json"), default="text", help="text: to read; json: an object"
+    )
+
+
+def _add_worker(commands: Subparsers, common: argparse.ArgumentParser) -> None:
+    parser = add_command(
+        commands,
+        common,
         "worker",
-        run,
+        lazily("worker", "run"),
         "drive threads that were started with --no-wait, until stopped",
         examples="  ./cli worker --concurrency 25 --auto-approve\n"
         '  ./cli worker --limit "claude-*=5" --limit category:trial=2',
@@ -56,12 +69,6 @@ def add_worker(
         help="how long running steps may take after SIGTERM (default: 20)",
     )
     add_agent_options(parser)
-
-
-def add_workers(command: AddCommand, run: Run) -> None:
-    """`workers`: look at them."""
-    parser = command("workers", run, "show workers, what they do, and what waits for them")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
 
 
 def _concurrency(text: str) -> int:

@@ -9,12 +9,12 @@ import msgspec
 
 from messagedb_agent.engine.approvals import ApprovalPolicy, recovery
 from messagedb_agent.engine.limits import Limits, within
-from messagedb_agent.engine.retry import RetryPolicy
 from messagedb_agent.events.agent import AgentConfigured
 from messagedb_agent.events.base import JSONObject
 from messagedb_agent.events.json_text import digest
 from messagedb_agent.llm.base import LLM
 from messagedb_agent.llm.prompts import DEFAULT_SYSTEM_PROMPT
+from messagedb_agent.llm.retry import RetryPolicy
 from messagedb_agent.projections.next_step import (
     Decider,
     answer_with,

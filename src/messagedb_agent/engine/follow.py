@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Literal
 
+from messagedb_agent.engine.history import advance_thread
 from messagedb_agent.engine.live import Ears, Piece
 from messagedb_agent.engine.recorder import Observer
 from messagedb_agent.engine.thread import RunResult
@@ -82,7 +83,7 @@ class Follower:
     def look(self) -> RunResult | None:
         """Read what is new; the result once the thread needs nothing more, or somebody."""
         arrived = tuple(self._store.read(self._stream_name, position=self.version + 1))
-        self._projected = self._projected.advance(arrived)
+        self._projected = advance_thread(self._store, self._stream_name, self._projected, arrived)
         for record in arrived:
             self._answer.on_event(record)
             if record.position > self._seen:

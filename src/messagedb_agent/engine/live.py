@@ -23,9 +23,7 @@ from messagedb_agent.errors import StoreUnavailableError
 from messagedb_agent.events.agent import LLMCallRequested
 from messagedb_agent.events.base import RecordedEvent
 from messagedb_agent.llm.base import Delta
-
-EVENTS_CHANNEL = "messagedb_agent_events"
-"""Where each stream with new events is named."""
+from messagedb_agent.store.notifications import CHANNEL
 
 BATCH_SECONDS = 0.05
 # Escaped to ASCII a character takes up to 12 bytes, and a payload has to stay below 8000.
@@ -134,7 +132,7 @@ class Announcer:
             for name, piece in _joined(pieces)
         ]
         for name in streams:
-            hints += [(EVENTS_CHANNEL, name), (channel_of(name), "")]
+            hints += [(CHANNEL, name), (channel_of(name), "")]
         if not hints:
             return
         try:
@@ -226,7 +224,7 @@ class Ears:
             if session is None:
                 raise psycopg.OperationalError("there is no session")
             heard = list(session.notifies(timeout=timeout, stop_after=1))
-        except psycopg.Error:
+        except (psycopg.Error, StoreUnavailableError):
             self._session = None
             threading.Event().wait(timeout)
             return ()
@@ -236,7 +234,7 @@ class Ears:
         try:
             self._session = self._connect()
             self._session.execute(f"LISTEN {self._channel}".encode())
-        except psycopg.Error:
+        except (psycopg.Error, StoreUnavailableError):
             self._session = None
         return self._session
 

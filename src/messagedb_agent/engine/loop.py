@@ -5,10 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from messagedb_agent.engine.agent import Agent
-from messagedb_agent.engine.recipe import ContextDigest
 from messagedb_agent.engine.recorder import Recorder
 from messagedb_agent.engine.steps.base import Claim, Committed, Outcome, Step, Surroundings, Yielded
-from messagedb_agent.engine.steps.llm import ModelStep
+from messagedb_agent.engine.steps.llm import ModelMemory, ModelStep
 from messagedb_agent.engine.steps.probe import ProbeStep
 from messagedb_agent.engine.steps.tool import ToolStep
 from messagedb_agent.projections.next_step import (
@@ -37,7 +36,7 @@ class Loop(msgspec.Struct, frozen=True):
     store: EventStore
     recorder: Recorder
     around: Surroundings
-    digest: ContextDigest
+    memory: ModelMemory
 
     def run(self) -> Stop:
         """Go on until a decision says stop, and everything is committed."""
@@ -59,7 +58,7 @@ class Loop(msgspec.Struct, frozen=True):
     def _step(self, decision: Decision) -> Step:
         match decision:
             case CallModel():
-                model = ModelStep(self.agent, self.digest)
+                model = ModelStep(self.agent, self.memory)
                 return model.run(decision, self.recorder.state, self.recorder.position, self.around)
             case RunTools():
                 return ToolStep(self.agent, self.store).run(decision, self.around)

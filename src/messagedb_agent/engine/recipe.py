@@ -16,17 +16,20 @@ class ContextDigest:
     A running SHA-256 over the messages of a context.
 
     Contexts only grow, so each call hashes only what is new. A context that is no
-    continuation of the last one (it is shorter) is hashed from its beginning.
+    continuation of the last one (it is shorter, or under another configuration) is hashed
+    from its beginning.
     """
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
         self._count = 0
+        self._configuration = ""
 
     def of(self, messages: Sequence[Message], configuration_sha256: str) -> str:
         """The digest of these messages under a configuration, in hexadecimal."""
-        if len(messages) < self._count:
+        if len(messages) < self._count or configuration_sha256 != self._configuration:
             self._hash, self._count = hashlib.sha256(), 0
+            self._configuration = configuration_sha256
         for index in range(self._count, len(messages)):
             self._hash.update(canonical(messages[index]))
             self._hash.update(b"\n")

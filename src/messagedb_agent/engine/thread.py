@@ -13,9 +13,9 @@ import msgspec
 from messagedb_agent.engine.agent import Agent
 from messagedb_agent.engine.fencing import takes_messages
 from messagedb_agent.engine.loop import Loop
-from messagedb_agent.engine.recipe import ContextDigest
-from messagedb_agent.engine.recorder import Observer, Recorder
+from messagedb_agent.engine.recorder import Annotate, Observer, Recorder, no_annotations
 from messagedb_agent.engine.steps.base import Step, Yielded
+from messagedb_agent.engine.steps.llm import ModelMemory
 from messagedb_agent.engine.watch import Watch
 from messagedb_agent.errors import (
     ClaimLostError,
@@ -82,13 +82,14 @@ class AgentThread:
         *,
         observers: Sequence[Observer] = (),
         on_delta: Callable[[Delta], None] = ignore_delta,
+        annotate: Annotate = no_annotations,
     ) -> None:
         self.stream_name = stream_name
         self.thread_id = parse_stream_name(stream_name).thread_id
         self.cancelled = threading.Event()
         self.on_delta = on_delta
-        self._recorder = Recorder(store, stream_name, observers)
-        self._digest = ContextDigest()
+        self._recorder = Recorder(store, stream_name, observers, annotate)
+        self._memory = ModelMemory()
         self._loop: Loop | None = None
         self._store = store
         self._lock: ThreadLock | None = None
@@ -202,7 +203,7 @@ class AgentThread:
         """Drive the thread until it needs nothing more, or somebody."""
         if self._loop is None or self._loop.agent is not agent:
             self._loop = Loop(
-                agent, agent.deciders(), self._store, self._recorder, self, self._digest
+                agent, agent.deciders(), self._store, self._recorder, self, self._memory
             )
         try:
             stop = self._loop.run().reason

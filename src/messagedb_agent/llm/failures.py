@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from messagedb_agent.errors import AgentError, ModelCallError, ModelUnavailableError
-from messagedb_agent.llm.retry import MAX_RETRY_AFTER_SECONDS, RETRYABLE_TYPES
+from messagedb_agent.llm.retry import LONGEST_RETRY_AFTER_SECONDS, RETRYABLE_TYPES
 
 MAX_MESSAGE = 400
 
@@ -199,5 +199,5 @@ def _retry_after(error: Exception) -> float | None:
         except (TypeError, ValueError):
             continue
         if seconds >= 0:
-            return min(seconds, MAX_RETRY_AFTER_SECONDS)
+            return min(seconds, LONGEST_RETRY_AFTER_SECONDS)
     return None

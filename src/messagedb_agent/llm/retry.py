@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
+
+import msgspec
 
 from messagedb_agent.errors import ModelCallError
 
@@ -11,39 +14,43 @@ RETRYABLE_TYPES = frozenset(
 )
 """The kinds of failure that the same request may survive later."""
 
-MAX_ATTEMPTS = 5
-MAX_RETRY_AFTER_SECONDS = 60.0
-TOTAL_DEADLINE_SECONDS = 300.0
-_BASE_SECONDS = 1.0
-_CAP_SECONDS = 16.0
+LONGEST_RETRY_AFTER_SECONDS = 60.0
 
 
-def retry_delay(attempt: int, retry_after: float | None, rng: Callable[[], float]) -> float:
+class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """
-    Seconds to wait after the failure of attempt number `attempt`, which counts from 1.
+    At most `max_attempts` calls within `deadline` seconds, with full jitter between them.
 
-    Full jitter over 1-2-4-8-16 seconds, `rng` giving numbers in [0, 1), but never less than
-    the provider asked for; what it asks for counts up to 60 seconds.
+    The pause after attempt n is random between 0 and `first_pause` times 2 to the n-1, at
+    most `longest_pause` seconds (Exponential Backoff And Jitter, AWS Architecture Blog,
+    2015). A provider that asks for more gets it, up to a minute.
     """
-    ceiling = min(_CAP_SECONDS, _BASE_SECONDS * float(1 << min(max(attempt - 1, 0), 10)))
-    jittered = ceiling * rng()
-    if retry_after is None:
-        return jittered
-    return max(jittered, min(max(retry_after, 0.0), MAX_RETRY_AFTER_SECONDS))
 
+    max_attempts: int = 5
+    deadline: float = 300.0
+    first_pause: float = 1.0
+    longest_pause: float = 16.0
 
-def is_worth_retrying(
-    error: ModelCallError,
-    attempt: int,
-    *,
-    elapsed: float = 0.0,
-    delay: float = 0.0,
-    deadline: float = TOTAL_DEADLINE_SECONDS,
-) -> bool:
-    """
-    Whether to follow attempt number `attempt` with another one.
+    def pause(
+        self,
+        attempt: int,
+        retry_after: float | None = None,
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> float:
+        """Seconds to wait after the failure of `attempt`, which counts from 1."""
+        bound: float = min(self.longest_pause, self.first_pause * 2.0 ** min(attempt - 1, 30))
+        jittered = uniform(0.0, bound)
+        if retry_after is None:
+            return jittered
+        return max(jittered, min(max(retry_after, 0.0), LONGEST_RETRY_AFTER_SECONDS))
 
-    `elapsed` is the time since the first attempt began and `delay` the wait before the next
-    one: an attempt that could not begin before the deadline is not announced.
-    """
-    return error.retryable and attempt < MAX_ATTEMPTS and elapsed + delay < deadline
+    def allows_another(
+        self, error: ModelCallError, attempt: int, *, elapsed: float, pause: float
+    ) -> bool:
+        """
+        Whether to follow `attempt` with another one.
+
+        `elapsed` is the time since the first attempt began: one that could not begin before
+        the deadline is not announced.
+        """
+        return error.retryable and attempt < self.max_attempts and elapsed + pause < self.deadline

@@ -21,7 +21,7 @@ from messagedb_agent.events.agent import (
     LLMResponseReceived,
 )
 from messagedb_agent.events.base import Event
-from messagedb_agent.events.system import TurnInterrupted
+from messagedb_agent.events.system import ThreadForked, ThreadRewound, TurnInterrupted
 from messagedb_agent.events.user import UserMessageAdded
 from messagedb_agent.projections.append_only import AppendOnly
 from messagedb_agent.projections.base import Handler, Projection
@@ -59,7 +59,18 @@ class LLMContext(msgspec.Struct, frozen=True, gc=False):
 
 
 def _configure(state: LLMContext, event: AgentConfigured) -> LLMContext:
-    return LLMContext(state.messages, state.held, state.calls, state.claimed, event)
+    messages = state.messages
+    if state.configuration is not None and state.configuration.sha256 != event.sha256:
+        # Providers bind thinking blocks to prompt, tools and model; under others they are
+        # refused or silently dropped. What was said stays, the provider's own blocks go.
+        messages = AppendOnly(map(_without_blocks, messages))
+    return LLMContext(messages, state.held, state.calls, state.claimed, event)
+
+
+def _without_blocks(message: Message) -> Message:
+    if isinstance(message, AssistantMessage) and message.content:
+        return msgspec.structs.replace(message, content=(), api=None)
+    return message
 
 
 def _hear(state: LLMContext, event: UserMessageAdded) -> LLMContext:
@@ -124,6 +135,17 @@ def _tool(state: LLMContext, event: Event) -> LLMContext:
     return changed
 
 
+def _begin_anew(state: LLMContext, event: ThreadForked | ThreadRewound) -> LLMContext:
+    state = LLMContext(
+        state.messages,
+        state.held,
+        TOOL_CALLS.apply(state.calls, event),
+        False,  # noqa: FBT003 - field order
+        state.configuration,
+    )
+    return state if state.calls.open else _settled(state, claimed=False)
+
+
 _TOOL_EVENTS: dict[type[Event], Handler[Any]] = {
     kind: _tool for kind in TOOL_CALLS.handlers if kind is not LLMResponseReceived
 }
@@ -141,5 +163,7 @@ LLM_CONTEXT: Projection[LLMContext] = Projection(
         LLMCallFailed: _fail,
         TurnInterrupted: _fail,
         **_TOOL_EVENTS,
+        ThreadForked: _begin_anew,
+        ThreadRewound: _begin_anew,
     },
 )

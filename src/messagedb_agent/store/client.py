@@ -15,7 +15,6 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from messagedb_agent.errors import (
-    ConfigurationError,
     OptimisticConcurrencyError,
     StoreUnavailableError,
 )
@@ -31,7 +30,7 @@ from messagedb_agent.store.faults import (
     translate,
 )
 from messagedb_agent.store.locks import ThreadLocks
-from messagedb_agent.store.quick import unreachable
+from messagedb_agent.store.quick import is_connection_string, unreachable, wrong_connection_string
 
 T = TypeVar("T")
 
@@ -65,15 +64,12 @@ def connection_settings(given: Mapping[str, Any]) -> dict[str, Any]:
 def _expanded(given: Mapping[str, Any]) -> dict[str, Any]:
     """A database name that is a connection string counts as that, as libpq does it."""
     name = str(given.get("dbname", ""))
-    if "=" not in name and "://" not in name:
+    if not is_connection_string(name):
         return dict(given)
     try:
         parts = conninfo_to_dict(name)
     except psycopg.ProgrammingError as error:
-        # The parser quotes what it could not read, which may be a password.
-        raise ConfigurationError(
-            "DATABASE_URL is wrong: it can not be read as a connection URI or string"
-        ) from error
+        raise wrong_connection_string() from error
     return {**given, "dbname": None, **parts}
 
 
@@ -113,11 +109,6 @@ class MessageDBClient:
             open=False,
             name="messagedb-agent",
         )
-
-    @property
-    def conninfo(self) -> Mapping[str, Any]:
-        """The libpq parameters of its connections."""
-        return self._settings
 
     def __enter__(self) -> Self:
         self.open()
@@ -160,13 +151,14 @@ class MessageDBClient:
         if connection is not None:
             return self._append_within(connection, stream_name, events, expected_version)
 
-        def write(own: psycopg.Connection[Any], again: bool) -> tuple[RecordedEvent, ...]:  # noqa: FBT001 - a callback's only flag
+        def write(own: psycopg.Connection[Any], _again: bool) -> tuple[RecordedEvent, ...]:  # noqa: FBT001 - a callback's only flag
             try:
                 return operations.append_events(own, stream_name, events, expected_version)
             except psycopg.Error as error:
-                # After a lost COMMIT the first write itself may be what stands in the way.
-                moved = again and isinstance(translate(error), OptimisticConcurrencyError)
-                if is_duplicate_id(error) or moved:
+                # An earlier write of the same events may be what stands in the way.
+                if is_duplicate_id(error) or isinstance(
+                    translate(error), OptimisticConcurrencyError
+                ):
                     found = operations.find_events(own, stream_name, events)
                     if found is not None:
                         return found
@@ -216,18 +208,20 @@ class MessageDBClient:
         """Take the right to drive a thread; see `ThreadLocks`."""
         return self._patiently(lambda _again: self._locks.acquire(stream_name))
 
-    def transact(self, work: Callable[[psycopg.Connection[Any], bool], T]) -> T:
-        """Run work in a transaction; again, which the flag tells, while the server is away."""
-
-        def within(connection: psycopg.Connection[Any], again: bool) -> T:  # noqa: FBT001 - a callback's only flag
-            with connection.transaction():
-                return work(connection, again)
-
-        return self._perform(within)
+    def query(self, work: Callable[[psycopg.Connection[Any]], T]) -> T:
+        """Run work that may be repeated, again while the server is away, within patience."""
+        return self._perform(lambda connection, _again: work(connection))
 
     def session(self) -> psycopg.Connection[Any]:
         """A connection beside the pool, in autocommit mode; who asks for it closes it."""
-        return psycopg.connect(autocommit=True, **self._settings)
+        try:
+            return psycopg.connect(autocommit=True, **self._settings)
+        except psycopg.Error as error:
+            raise self._unreachable(error) from error
+
+    def revive(self) -> None:
+        """Have the server brought back, where that is possible from here."""
+        self._revive()
 
     @contextmanager
     def transaction(self) -> Iterator[psycopg.Connection[Any]]:
@@ -238,30 +232,32 @@ class MessageDBClient:
     @contextmanager
     def connection(self) -> Iterator[psycopg.Connection[Any]]:
         """A pooled connection in autocommit mode, given back when the block ends."""
-        connection = self._borrow()
+        try:
+            connection = self._pool.getconn()
+        except (PoolTimeout, PoolClosed) as error:
+            raise self._why_unreachable(error) from error
         try:
             yield connection
         finally:
             self._pool.putconn(connection)
 
-    def _borrow(self) -> psycopg.Connection[Any]:
-        try:
-            return self._pool.getconn()
-        except PoolTimeout:
-            # It knows only that it waited; a connection of our own learns the reason. If that
-            # succeeds the server may have come back just now, which deserves another try.
-            psycopg.connect(autocommit=True, **self._settings).close()
-        except PoolClosed as error:
-            raise StoreUnavailableError("the event store was closed") from error
-        try:
-            return self._pool.getconn()
-        except (PoolTimeout, PoolClosed) as error:
-            raise StoreUnavailableError("all connections of this process stayed busy") from error
-
     def _unreachable(self, error: psycopg.Error) -> StoreUnavailableError:
         if error.sqlstate:
             return StoreUnavailableError(str(translate(error)))
         return StoreUnavailableError(unreachable(self._settings, str(error)))
+
+    def _why_unreachable(self, error: PoolTimeout | PoolClosed) -> Exception:
+        if isinstance(error, PoolClosed):
+            return StoreUnavailableError("the event store was closed")
+        # The pool knows only that it waited; a connection of our own learns the reason.
+        try:
+            psycopg.connect(autocommit=True, **self._settings).close()
+        except psycopg.Error as reason:
+            return reason
+        if self._pool.get_stats()["pool_size"] < self._pool.max_size:
+            # It gave up while the server was away, which it no longer is.
+            return psycopg.OperationalError("the server was away for a moment")
+        return StoreUnavailableError("all connections of this process stayed busy")
 
     def _perform(self, work: Callable[[psycopg.Connection[Any], bool], T]) -> T:
         """Run idempotent work on a pooled connection, again while the server is away."""

@@ -21,7 +21,7 @@ from messagedb_agent.projections.thread_state import ThreadState
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.stream import parse_stream_name
 from messagedb_agent.workers.limits import Limit, NoSlotError, slots
-from messagedb_agent.workers.queue import hint
+from messagedb_agent.workers.queue import hint, transact
 
 BUSY_SECONDS = 2.0
 """When to look again at a thread that somebody else drives."""
@@ -77,10 +77,11 @@ class Driver:
         """Drive a thread; when something is left to do, the queue is told so."""
         again = self._attempt(stream_name, tries)
         if again is not None:
-            self._store.transact(
-                lambda connection, _again: hint(
+            transact(
+                self._store,
+                lambda connection: hint(
                     connection, stream_name, delay=again.delay, tries=again.tries
-                )
+                ),
             )
 
     def _attempt(self, stream_name: str, tries: int) -> Again | None:

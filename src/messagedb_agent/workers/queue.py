@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, LiteralString
+from typing import Any, LiteralString, TypeVar
 
 import msgspec
 import psycopg
@@ -13,6 +13,8 @@ from messagedb_agent.events.base import RecordedEvent
 from messagedb_agent.store import operations
 from messagedb_agent.store.base import EventStore, NewEvent, ThreadLock
 from messagedb_agent.store.client import MessageDBClient
+
+T = TypeVar("T")
 
 DEFAULT_QUEUE = "agents"
 
@@ -48,10 +50,20 @@ def hint(
 def queue_of(store: MessageDBClient, stream_name: str) -> str | None:
     """The queue that a thread was given to, or None when it belongs to no worker."""
 
-    def look(connection: psycopg.Connection[Any], _again: bool) -> str | None:  # noqa: FBT001 - a callback's only flag
+    def look(connection: psycopg.Connection[Any]) -> str | None:
         return _one(connection, _KNOWN, (stream_name,)) if is_installed(connection) else None
 
-    return store.transact(look)
+    return store.query(look)
+
+
+def transact(store: MessageDBClient, work: Callable[[psycopg.Connection[Any]], T]) -> T:
+    """Run work that may be repeated in a transaction, again while the server is away."""
+
+    def within(connection: psycopg.Connection[Any]) -> T:
+        with connection.transaction():
+            return work(connection)
+
+    return store.query(within)
 
 
 class QueueingStore:
@@ -82,21 +94,20 @@ class QueueingStore:
                 stream_name, new, expected_version=expected_version, connection=connection
             )
 
-        def write(own: psycopg.Connection[Any], again: bool) -> tuple[RecordedEvent, ...]:  # noqa: FBT001 - a callback's only flag
-            # After a lost COMMIT the first attempt may be there, hint and all.
-            found = operations.find_events(own, stream_name, events) if again else None
-            if found is not None:
+        def write(own: psycopg.Connection[Any]) -> tuple[RecordedEvent, ...]:
+            # After a lost COMMIT an earlier attempt may be there, hint and all.
+            if found := operations.find_events(own, stream_name, events):
                 return found
             # The hint first: the write takes the category's lock until the commit.
             hinted = self._hint(own, stream_name)
             new = events if hinted else [self._addressed(event) for event in events]
             return operations.append_events(own, stream_name, new, expected_version)
 
-        return self._store.transact(write)
+        return transact(self._store, write)
 
     def hint(self, stream_name: str) -> bool:
         """Only hint; False where there is no queue."""
-        return self._store.transact(lambda connection, _again: self._hint(connection, stream_name))
+        return transact(self._store, lambda connection: self._hint(connection, stream_name))
 
     def _addressed(self, new: NewEvent) -> NewEvent:
         metadata = {**(new.metadata or {}), "queue": self._queue or DEFAULT_QUEUE}

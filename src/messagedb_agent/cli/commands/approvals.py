@@ -73,5 +73,5 @@ def _parse(text: str, option: str) -> Any:
 def _confirm(what: str, calls: Any, stream_name: str, *, by_worker: bool) -> None:
     names = ", ".join(call.call.name for call in calls)
     thread_id = parse_stream_name(stream_name).thread_id
-    goes_on = "a worker goes on" if by_worker else f"`continue {thread_id}` goes on"
+    goes_on = "a worker goes on" if by_worker else f"`./cli continue {thread_id}` goes on"
     tell(f"{what}: {names}; {goes_on}")

@@ -5,14 +5,18 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from messagedb_agent.cli.terminal import paint, say
 from messagedb_agent.cli.wiring import configuration, database, embedded_server
 from messagedb_agent.config import Config
 from messagedb_agent.errors import AgentError
+
+if TYPE_CHECKING:
+    import psycopg
 
 
 class Finding(NamedTuple):
@@ -95,14 +99,12 @@ def _database(config: Config) -> Finding:
 
 
 def _schema(config: Config) -> Finding:
-    import psycopg
-
     from messagedb_agent.store.client import connection_settings
     from messagedb_agent.store.schema import installed_version, missing_functions
 
     with (
         database(config) as conninfo,
-        psycopg.connect(autocommit=True, **connection_settings(conninfo)) as connection,
+        _connected(connection_settings(conninfo)) as connection,
     ):
         missing = missing_functions(connection)
         if missing:
@@ -111,8 +113,23 @@ def _schema(config: Config) -> Finding:
         return Finding(good=True, what=f"version {installed_version(connection)}")
 
 
+@contextmanager
+def _connected(settings: dict[str, Any]) -> Iterator[psycopg.Connection[Any]]:
+    import psycopg
+
+    from messagedb_agent.errors import StoreUnavailableError
+
+    try:
+        connection = psycopg.connect(autocommit=True, **settings)
+    except psycopg.Error as error:
+        raise StoreUnavailableError("there is no connection to look through") from error
+    with connection:
+        yield connection
+
+
 def _model(config: Config) -> Finding:
-    from messagedb_agent.llm.catalog import OFFLINE, ModelSettings, create_llm_client
+    from messagedb_agent.llm.catalog import OFFLINE, create_llm_client
+    from messagedb_agent.llm.settings import ModelSettings
 
     name = config.model_name or OFFLINE
     settings = ModelSettings(

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import json
 import threading
 from collections.abc import Callable
 
 from messagedb_agent.cli.ask import ask_about
-from messagedb_agent.cli.following import watch_turn
+from messagedb_agent.cli.following import leave_to_workers
 from messagedb_agent.cli.interrupt import interruptible
 from messagedb_agent.cli.messages import message_of
+from messagedb_agent.cli.observing import Observation, observed
 from messagedb_agent.cli.outcome import EXIT_CODES, explain
 from messagedb_agent.cli.reporter import Reporter
-from messagedb_agent.cli.terminal import is_interactive, say, tell
+from messagedb_agent.cli.terminal import is_interactive, tell
 from messagedb_agent.cli.wiring import agent_for, category_of, configuration, reader, writer
 from messagedb_agent.config import Config
 from messagedb_agent.engine.follow import Follower
-from messagedb_agent.engine.live import Announcer, Ears, Voice
+from messagedb_agent.engine.live import Announcer, Ears
 from messagedb_agent.engine.session import (
     add_message,
     approve,
@@ -31,6 +31,7 @@ from messagedb_agent.engine.thread import AgentThread, RunResult
 from messagedb_agent.errors import ClaimLostError, ThreadBusyError, ThreadEndedError, UsageError
 from messagedb_agent.events.agent import AgentConfigured
 from messagedb_agent.llm.base import Delta
+from messagedb_agent.llm.catalog import OFFLINE, preload
 from messagedb_agent.projections.thread_state import THREAD_STATE, ThreadState
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.stream import build_stream_name, generate_thread_id, parse_stream_name
@@ -41,12 +42,13 @@ from messagedb_agent.workers.queue import QueueingStore
 def start(options: argparse.Namespace) -> int:
     """Begin a thread and answer its first message."""
     config = configuration(options)
+    preload(options.model or config.model_name or OFFLINE)
     text = message_of(options.message)
     thread_id = options.thread_id or generate_thread_id()
     stream_name = build_stream_name(options.category, options.version, thread_id)
     with writer(config) as store:
         if options.thread_id and store.version(stream_name) >= 0:
-            raise UsageError(f"thread {thread_id} exists already; `message` adds to it")
+            raise UsageError(f"thread {thread_id} exists already; `./cli message` adds to it")
         if options.no_wait:
             start_session(
                 QueueingStore(store, options.queue),
@@ -56,7 +58,7 @@ def start(options: argparse.Namespace) -> int:
                 version=options.version,
                 configuration=_chosen(options, config, THREAD_STATE.initial),
             )
-            return _leave_to_workers(options, store, stream_name)
+            return leave_to_workers(options, store, stream_name)
         return _drive(
             options,
             config,
@@ -71,6 +73,7 @@ def message(options: argparse.Namespace) -> int:
     """Add a message to a thread and answer it."""
     config = configuration(options)
     text = message_of(options.message)
+    preload(options.model or config.model_name or OFFLINE)
     stream_name = _find(options, config)
     with writer(config) as store:
         if options.reopen:
@@ -79,7 +82,7 @@ def message(options: argparse.Namespace) -> int:
             chosen = _chosen(options, config, read_state(store, stream_name))
             queue = QueueingStore(store, options.queue)
             add_message(queue, stream_name, text, configuration=chosen)
-            return _leave_to_workers(options, store, stream_name)
+            return leave_to_workers(options, store, stream_name)
         return _drive(
             options,
             config,
@@ -93,18 +96,19 @@ def message(options: argparse.Namespace) -> int:
 def carry_on(options: argparse.Namespace) -> int:
     """Go on with a thread."""
     config = configuration(options)
+    preload(options.model or config.model_name or OFFLINE)
     stream_name = _find(options, config)
     with writer(config) as store:
         if read_state(store, stream_name).session.is_ended:
             thread_id = parse_stream_name(stream_name).thread_id
             raise ThreadEndedError(
-                f"thread {thread_id} has ended; `message {thread_id} MSG --reopen` reopens it"
+                f"thread {thread_id} has ended; `./cli message {thread_id} MSG --reopen` reopens it"
             )
         if options.no_wait:
             queue = QueueingStore(store, options.queue)
             if not resume_session(queue, stream_name):
                 queue.hint(stream_name)
-            return _leave_to_workers(options, store, stream_name)
+            return leave_to_workers(options, store, stream_name)
         return _drive(
             options,
             config,
@@ -146,24 +150,34 @@ def _drive(
     """Run the thread here, or follow whoever runs it until the turn is over."""
     thread_id = parse_stream_name(stream_name).thread_id
     reporter = Reporter(options.format, thread_id, show_thinking=options.show_thinking)
-    run = _Run(options, config, store, stream_name, reporter)
+    with observed(config, thread_id) as observation:
+        run = _Run(options, config, store, stream_name, reporter, observation=observation)
+        result = _drive_or_follow(run, prepare, when_busy, may_follow=not options.no_follow)
+        reporter.finish(result, stream_name)
+        explain(result, thread_id)
+    return EXIT_CODES[result.stop]
+
+
+def _drive_or_follow(
+    run: _Run,
+    prepare: Callable[[AgentThread], None],
+    when_busy: Callable[[], None],
+    *,
+    may_follow: bool,
+) -> RunResult:
     try:
-        result = run.drive(prepare)
+        return run.drive(prepare)
     except ThreadBusyError as busy:
         if not run.was_opened:
             when_busy()
-        if options.no_follow:
+        if not may_follow:
             raise
         tell(f"{busy}; following")
-        result = run.follow()
     except ClaimLostError as lost:
-        if options.no_follow:
+        if not may_follow:
             raise
         tell(f"{lost}; following")
-        result = run.follow()
-    reporter.finish(result, stream_name)
-    explain(result, thread_id)
-    return EXIT_CODES[result.stop]
+    return run.follow()
 
 
 class _Run:
@@ -176,24 +190,42 @@ class _Run:
         store: MessageDBClient,
         stream_name: str,
         reporter: Reporter,
+        *,
+        observation: Observation,
     ) -> None:
         self._options = options
         self._config = config
         self._store = store
         self._stream_name = stream_name
         self._reporter = reporter
+        self._observation = observation
         self.was_opened = False
 
     def drive(self, prepare: Callable[[AgentThread], None]) -> RunResult:
         """Run the thread. Raises `ThreadBusyError` when another process does."""
         reporter = self._reporter
+        announcer = Announcer(self._store)
+        voice = announcer.voice(self._stream_name)
+
+        def on_delta(delta: Delta) -> None:
+            reporter.on_delta(delta)
+            voice.on_delta(delta)
+
         with (
-            Announcer(self._store) as announcer,
-            self._open(voice := announcer.voice(self._stream_name)) as thread,
+            announcer,
+            self._observation.driving() as (observers, annotate),
+            AgentThread(
+                self._store,
+                self._stream_name,
+                observers=(reporter.on_event, *observers, voice.on_event),
+                on_delta=on_delta,
+                annotate=annotate,
+            ) as thread,
         ):
             self.was_opened = True
             agent = agent_for(self._options, self._config, thread.state)
             reporter.begin()
+            self._observation.begin()
             voice.begin()
             prepare(thread)
             with interruptible(thread):
@@ -204,20 +236,6 @@ class _Run:
                     thread.catch_up()
                     result = thread.run(agent)
             return result
-
-    def _open(self, voice: Voice) -> AgentThread:
-        reporter = self._reporter
-
-        def on_delta(delta: Delta) -> None:
-            reporter.on_delta(delta)
-            voice.on_delta(delta)
-
-        return AgentThread(
-            self._store,
-            self._stream_name,
-            observers=(reporter.on_event, voice.on_event),
-            on_delta=on_delta,
-        )
 
     def follow(self) -> RunResult:
         """Show what the driver does; take over when there is none any more."""
@@ -266,18 +284,3 @@ def _ask(store: MessageDBClient, stream_name: str, state: ThreadState) -> bool:
         else:
             deny(store, stream_name, (call,), rejected_by=answer.who, reason=answer.reason)
     return True
-
-
-def _leave_to_workers(options: argparse.Namespace, store: MessageDBClient, stream_name: str) -> int:
-    thread_id = parse_stream_name(stream_name).thread_id
-    if options.follow:
-        reporter = Reporter(options.format, thread_id, show_thinking=options.show_thinking)
-        result = watch_turn(store, stream_name, reporter)
-        reporter.finish(result, stream_name)
-        explain(result, thread_id)
-        return EXIT_CODES[result.stop]
-    if options.format == "text":
-        say(thread_id)
-    else:
-        say(json.dumps({"thread_id": thread_id, "stream_name": stream_name, "stop": "added"}))
-    return 0

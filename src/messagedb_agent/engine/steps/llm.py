@@ -24,11 +24,19 @@ from messagedb_agent.projections.next_step import CallModel
 from messagedb_agent.projections.thread_state import ThreadState
 
 
+class ModelMemory:
+    """What model steps of one thread keep between them, in this process."""
+
+    def __init__(self) -> None:
+        self.digest = ContextDigest()
+        self.first_attempt_began = 0.0
+
+
 class ModelStep(msgspec.Struct, frozen=True):
     """Calls the agent's model once; what becomes of a failure is decided from its event."""
 
     agent: Agent
-    digest: ContextDigest
+    memory: ModelMemory
     clock: Callable[[], float] = time.monotonic
 
     def run(
@@ -41,6 +49,8 @@ class ModelStep(msgspec.Struct, frozen=True):
         assert claimed is not None
         stands = model_claim(claimed)
         began = self.clock()
+        if decision.attempt == 1 or not self.memory.first_attempt_began:
+            self.memory.first_attempt_began = began
         try:
             completion = self.agent.llm.complete(
                 self._request(context, decision.attempt),
@@ -52,10 +62,16 @@ class ModelStep(msgspec.Struct, frozen=True):
         except ModelCallError as error:
             if error.error_type == "interrupted":
                 raise RunStoppedError("the model call was interrupted") from error
-            again = error.retryable and decision.attempt < self.agent.retry.max_attempts
+            pause = self.agent.retry.pause(decision.attempt, error.retry_after)
+            again = self.agent.retry.allows_another(
+                error,
+                decision.attempt,
+                elapsed=self.clock() - self.memory.first_attempt_began,
+                pause=pause,
+            )
             yield Outcome((_failure(error, decision.attempt, again=again),), stands, more=again)
             if again:
-                around.cancelled.wait(self.agent.retry.pause(decision.attempt, error.retry_after))
+                around.cancelled.wait(pause)
         else:
             latency_ms = round((self.clock() - began) * 1000)
             yield Outcome((_response(completion, decision.attempt, latency_ms),), stands)
@@ -63,7 +79,7 @@ class ModelStep(msgspec.Struct, frozen=True):
     def _claim(self, context: LLMContext, decision: CallModel, version: int) -> LLMCallRequested:
         return LLMCallRequested(
             model_name=self.agent.llm.model_name,
-            projected_context=recipe(context, version, self.digest),
+            projected_context=recipe(context, version, self.memory.digest),
             attempt=decision.attempt,
         )
 
