@@ -20,6 +20,7 @@ from messagedb_agent.cli.options import (
     count,
 )
 from messagedb_agent.cli.parser_travel import add_travel_commands
+from messagedb_agent.cli.worker_parser import add_waiting_options, add_worker_commands
 
 _EXAMPLES = """\
 first steps:
@@ -56,6 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
         _add_subscribe,
         _add_approve,
         _add_deny,
+        add_worker_commands,
         _add_interrupt,
         _add_end,
         add_travel_commands,
@@ -84,9 +86,7 @@ def _add_start(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("message", metavar="MSG", help="first message; - reads it from stdin")
     parser.add_argument("--thread-id", metavar="ID", help="id of the new thread")
-    parser.add_argument(
-        "--no-wait", action="store_true", help="record the message only, run nothing"
-    )
+    add_waiting_options(parser)
     add_run_options(parser)
 
 
@@ -102,9 +102,7 @@ def _add_message(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("thread", metavar="THREAD", help=THREAD)
     parser.add_argument("message", metavar="MSG", help="the message; - reads it from stdin")
-    parser.add_argument(
-        "--no-wait", action="store_true", help="record the message only, run nothing"
-    )
+    add_waiting_options(parser)
     parser.add_argument("--reopen", action="store_true", help="reopen the thread if it has ended")
     add_run_options(parser)
 
@@ -119,6 +117,7 @@ def _add_continue(commands: Subparsers, common: argparse.ArgumentParser) -> None
         examples="  ./cli continue last --max-steps 200",
     )
     parser.add_argument("thread", metavar="THREAD", help=THREAD)
+    add_waiting_options(parser)
     add_run_options(parser)
 
 
@@ -136,6 +135,9 @@ def _add_show(commands: Subparsers, common: argparse.ArgumentParser) -> None:
         "--format", choices=("text", "json"), default="text", help="text: to read; json: an array"
     )
     parser.add_argument("--full", action="store_true", help="everything, with metadata")
+    parser.add_argument(
+        "--follow", action="store_true", help="go on with what comes, as it comes, until Ctrl+C"
+    )
 
 
 def _add_list(commands: Subparsers, common: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from messagedb_agent.cli.terminal import paint, say, visible, write
-from messagedb_agent.cli.wiring import category_of, configuration, reader
+from messagedb_agent.cli.wiring import category_of, configuration, reader, writer
 from messagedb_agent.events.codec import EventRow, decode_event
 from messagedb_agent.events.json_text import from_json
 from messagedb_agent.projections.transcript import Voice, entry
@@ -43,6 +43,8 @@ _SIGNS: dict[Voice, str] = {
 
 def show(options: argparse.Namespace) -> int:
     """Print the events of a thread."""
+    if options.follow:
+        return _follow(options)
     category = category_of(options)
     read = read_rows if options.format == "json" else read_lineage
     with reader(configuration(options)) as connection:
@@ -56,6 +58,21 @@ def show(options: argparse.Namespace) -> int:
     for row in rows:
         if not write(sys.stdout, f"{_text(row, full=options.full)}\n"):
             break
+    return 0
+
+
+def _follow(options: argparse.Namespace) -> int:
+    from messagedb_agent.cli.following import watch_thread
+
+    with reader(configuration(options)) as connection:
+        stream_name = find_stream(connection, category_of(options), options.thread)
+    with writer(configuration(options)) as store:
+        try:
+            watch_thread(
+                store, stream_name, lambda row: _text(row, full=options.full), options.format
+            )
+        except KeyboardInterrupt:
+            say("")
     return 0
 
 
