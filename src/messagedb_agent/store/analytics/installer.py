@@ -50,7 +50,7 @@ def views_revision(connection: psycopg.Connection[Any]) -> int | None:
             """,
             (list(VIEWS),),
         ).fetchall()
-    comments = dict(rows)
+    comments: dict[str, str | None] = dict(rows)
     mark = re.search(_MARK.format(r"(\d+)"), comments.get("threads") or "")
     return int(mark[1]) if mark and len(comments) == len(VIEWS) else None
 
