@@ -15,6 +15,7 @@ from messagedb_agent.events.system import SessionCompleted, SessionStarted
 from messagedb_agent.events.tool import ToolExecutionCompleted
 from messagedb_agent.events.user import (
     SessionTerminationRequested,
+    ThreadRenamed,
     ThreadReopened,
     ToolExecutionApproved,
     ToolExecutionRejected,
@@ -126,6 +127,11 @@ def reopen_session(store: EventStore, stream_name: str) -> None:
     """Let an ended thread take messages again."""
     if read_state(store, stream_name).session.is_ended:
         _append(store, stream_name, (ThreadReopened(),))
+
+
+def rename_session(store: EventStore, stream_name: str, title: str) -> None:
+    """Give a thread a title, whatever it is doing."""
+    _append(store, stream_name, (ThreadRenamed(title=title),))
 
 
 def find_pending(state: ThreadState, call_id: str | None) -> tuple[CallState, ...]:

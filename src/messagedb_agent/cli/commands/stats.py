@@ -17,6 +17,7 @@ from messagedb_agent.store.quick import QuickConnection, Row
 _BAR = 24
 _NARROWEST_BAR = 5
 
+_RECENT = "category = $1 AND day > (now() AT TIME ZONE 'utc')::date - $2::int"
 _LATENCY = "percentile_disc(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY duration_ms)"
 
 # The steps are read once for each of their kinds, as most questions are about one of them.
@@ -27,17 +28,17 @@ _BY_KEY = f"""
                count(*) FILTER (WHERE outcome = 'failed') AS failures,
                {_LATENCY} FILTER (WHERE outcome = 'completed') AS latency
         FROM messagedb_agent.steps
-        WHERE category = $1 AND kind = 'model' AND day > (now() AT TIME ZONE 'utc')::date - $2::int GROUP BY 1
+        WHERE {_RECENT} AND kind = 'model' GROUP BY 1
     ), used AS (
         SELECT {{usage_key}} AS key, sum(input_tokens) AS read, sum(output_tokens) AS written,
                sum(total_tokens) AS total
         FROM messagedb_agent.usage
-        WHERE category = $1 AND day > (now() AT TIME ZONE 'utc')::date - $2::int GROUP BY 1
+        WHERE {_RECENT} GROUP BY 1
     ), tools AS (
         SELECT {{tool_key}} AS key, count(started_at) AS runs,
                count(*) FILTER (WHERE outcome = 'failed') AS failures
         FROM messagedb_agent.tool_calls
-        WHERE category = $1 AND day > (now() AT TIME ZONE 'utc')::date - $2::int GROUP BY 1
+        WHERE {_RECENT} GROUP BY 1
     )
     SELECT key, coalesce(calls, 0), coalesce(called.failures, 0), coalesce(read, 0),
            coalesce(written, 0), coalesce(total, 0), latency[1], latency[2],
@@ -54,7 +55,7 @@ _BY_TOOL = f"""
                {_LATENCY} FILTER (WHERE outcome IS NOT NULL) AS latency,
                coalesce(sum(duration_ms), 0) AS total
         FROM messagedb_agent.tool_calls
-        WHERE category = $1 AND day > (now() AT TIME ZONE 'utc')::date - $2::int GROUP BY 1
+        WHERE {_RECENT} GROUP BY 1
     ) AS tool
     ORDER BY runs DESC, key
 """  # noqa: S608 - made of constants
