@@ -19,8 +19,9 @@ def edit_text(text: str) -> str:
         file.flush()
         try:
             ended = subprocess.run([*shlex.split(editor), file.name], check=False)  # noqa: S603 - the user's own editor
-        except OSError as error:
-            raise UsageError(f"can not run the editor {editor}: {error.strerror}") from error
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise UsageError(f"can not run the editor {editor}: {reason}") from error
         result = Path(file.name).read_text(encoding="utf-8").strip("\n")
     if ended.returncode or not result:
         raise UsageError("the editor left no text")

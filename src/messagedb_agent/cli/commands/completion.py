@@ -96,7 +96,8 @@ def _bash(commands: tuple[_Command, ...]) -> str:
     for command in commands:
         words = " ".join([*(n for o in command.options for n in o.names), *command.words])
         valued = [
-            f"      {'|'.join(o.names)}) _messagedb_agent_words {_quoted(' '.join(o.choices))}; return ;;"
+            f"      {'|'.join(o.names)}) "
+            f"_messagedb_agent_words {_quoted(' '.join(o.choices))}; return ;;"
             for o in command.options
             if o.choices
         ]
