@@ -11,6 +11,14 @@ from messagedb_agent.store.quick import QuickConnection
 from messagedb_agent.store.search import search_threads
 from messagedb_agent.store.threads import ThreadSummary, newest_threads
 
+# No thread has the status without one of these events, and to find them is quicker.
+_TELLING = {
+    "waiting": ("ToolApprovalRequested",),
+    "interrupted": ("TurnInterrupted",),
+    "limit": ("LimitReached",),
+    "completed": ("SessionCompleted",),
+    "failed": ("SessionCompleted", "LLMCallFailed"),
+}
 _COLOURS = {"completed": "green", "failed": "red", "waiting": "yellow", "limit": "yellow"}
 _TITLE_WIDTH = 40
 _SHORT_ID = 8
@@ -27,15 +35,18 @@ def wanted_threads(
     text: str | None = None,
 ) -> tuple[ThreadSummary, ...]:
     """The newest threads with this status and this text in them."""
+    types = _TELLING.get(status or "", ())
     looked_at = limit
     while True:
-        names = None if text is None else search_threads(connection, category, text, looked_at)
+        names = None
+        if types or text is not None:
+            names = search_threads(connection, category, looked_at, text=text, types=types)
         threads = newest_threads(connection, category, looked_at, names)
         found = tuple(each for each in threads if status in (None, each.status))
         if len(found) >= limit or len(threads) < looked_at:
             return found[:limit]
         # The status is what a stream adds up to, so it is only known after looking.
-        looked_at *= 4
+        looked_at *= 8
 
 
 def table(threads: Sequence[ThreadSummary], titles: Mapping[str, str]) -> list[str]:
