@@ -67,19 +67,22 @@ def database(config: Config) -> Iterator[Mapping[str, str]]:
         with Progress("starting the database"):
             lease = held.enter_context(embedded_server(config).acquire())
             if lease.how == "cold":
-                install_schema(lease.conninfo)
+                install_schema(lease.conninfo, views=True)
         yield lease.conninfo
 
 
-def install_schema(conninfo: Mapping[str, str]) -> None:
-    """Put the Message DB functions into a database, unless they are there."""
+def install_schema(conninfo: Mapping[str, str], *, views: bool = False) -> None:
+    """Put the Message DB functions, and the analytics views, into a database without them."""
     import psycopg
 
+    from messagedb_agent.store.analytics import install_views
     from messagedb_agent.store.client import connection_settings
     from messagedb_agent.store.schema import install
 
     with psycopg.connect(autocommit=True, **connection_settings(conninfo)) as connection:
         install(connection)
+        if views:
+            install_views(connection)
 
 
 @contextmanager
@@ -87,7 +90,7 @@ def reader(config: Config) -> Iterator[QuickConnection]:
     """A connection for commands that only read."""
     with database(config) as conninfo, quick_connection(conninfo) as connection:
         if config.database is None and not _has_schema(connection):
-            install_schema(conninfo)
+            install_schema(conninfo, views=True)
         yield connection
 
 
@@ -131,7 +134,7 @@ def writer(
         except SchemaMissingError:
             if config.database is not None:
                 raise
-            install_schema(conninfo)
+            install_schema(conninfo, views=True)
         yield store
 
 

@@ -41,6 +41,11 @@ from messagedb_agent.workers.queue import QueueingStore
 
 def start(options: argparse.Namespace) -> int:
     """Begin a thread and answer its first message."""
+    if options.continue_last:
+        if options.thread_id:
+            raise UsageError("--continue-last goes on with a thread; --thread-id names a new one")
+        options.thread = "last"
+        return message(options)
     config = configuration(options)
     preload(options.model or config.model_name or OFFLINE)
     text = message_of(options.message)
@@ -149,7 +154,12 @@ def _drive(
 ) -> int:
     """Run the thread here, or follow whoever runs it until the turn is over."""
     thread_id = parse_stream_name(stream_name).thread_id
-    reporter = Reporter(options.format, thread_id, show_thinking=options.show_thinking)
+    reporter = Reporter(
+        options.format,
+        thread_id,
+        show_thinking=options.show_thinking,
+        introduce=not getattr(options, "in_chat", False),
+    )
     with observed(config, thread_id) as observation:
         run = _Run(options, config, store, stream_name, reporter, observation=observation)
         result = _drive_or_follow(run, prepare, when_busy, may_follow=not options.no_follow)
