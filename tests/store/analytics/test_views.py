@@ -68,7 +68,7 @@ WORKED = (
 )  # fmt: skip
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15)
 @given(events=histories())
 def test_the_views_count_what_the_projections_count(
     past: Past, view: View, analytics_dsn: str, events: list[Event]
