@@ -6,9 +6,11 @@ import argparse
 import json
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from messagedb_agent.cli.ask import ask_about
 from messagedb_agent.cli.interrupt import interruptible
+from messagedb_agent.cli.mcp import tool_servers
 from messagedb_agent.cli.messages import message_of
 from messagedb_agent.cli.reporter import Reporter
 from messagedb_agent.cli.terminal import complain, is_interactive, say, tell
@@ -30,6 +32,9 @@ from messagedb_agent.projections.thread_state import ThreadState
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.stream import build_stream_name, generate_thread_id, parse_stream_name
 from messagedb_agent.store.threads import find_stream
+
+if TYPE_CHECKING:
+    from messagedb_agent.tools.mcp import McpServers
 
 _EXIT_CODES = {
     "done": 0,
@@ -133,21 +138,22 @@ def _drive(
     """Run the thread here, or follow whoever runs it until the turn is over."""
     thread_id = parse_stream_name(stream_name).thread_id
     reporter = Reporter(options.format, thread_id, show_thinking=options.show_thinking)
-    run = _Run(options, config, store, stream_name, reporter)
-    try:
-        result = run.drive(prepare)
-    except ThreadBusyError as busy:
-        if not run.was_opened:
-            when_busy()
-        if options.no_follow:
-            raise
-        tell(f"{busy}; following")
-        result = run.follow()
-    except ClaimLostError as lost:
-        if options.no_follow:
-            raise
-        tell(f"{lost}; following")
-        result = run.follow()
+    with tool_servers(options, config) as servers:
+        run = _Run(options, config, store, stream_name, reporter, servers=servers)
+        try:
+            result = run.drive(prepare)
+        except ThreadBusyError as busy:
+            if not run.was_opened:
+                when_busy()
+            if options.no_follow:
+                raise
+            tell(f"{busy}; following")
+            result = run.follow()
+        except ClaimLostError as lost:
+            if options.no_follow:
+                raise
+            tell(f"{lost}; following")
+            result = run.follow()
     reporter.finish(result, stream_name)
     _explain(result, thread_id)
     return _EXIT_CODES[result.stop]
@@ -163,12 +169,15 @@ class _Run:
         store: MessageDBClient,
         stream_name: str,
         reporter: Reporter,
+        *,
+        servers: McpServers | None,
     ) -> None:
         self._options = options
         self._config = config
         self._store = store
         self._stream_name = stream_name
         self._reporter = reporter
+        self._servers = servers
         self.was_opened = False
 
     def drive(self, prepare: Callable[[AgentThread], None]) -> RunResult:
@@ -181,7 +190,7 @@ class _Run:
             on_delta=reporter.on_delta,
         ) as thread:
             self.was_opened = True
-            agent = agent_for(self._options, self._config, thread.state)
+            agent = agent_for(self._options, self._config, thread.state, self._servers)
             reporter.begin()
             prepare(thread)
             with interruptible(thread):
@@ -197,7 +206,7 @@ class _Run:
         """Show what the driver does; take over when there is none any more."""
         reporter = self._reporter
         state = read_state(self._store, self._stream_name)
-        agent = agent_for(self._options, self._config, state)
+        agent = agent_for(self._options, self._config, state, self._servers)
         follower = Follower(self._store, self._stream_name, agent.deciders(), (reporter.on_event,))
         follower.look()
         reporter.begin()

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import (
-    AbstractAsyncContextManager,
-    AsyncExitStack,
-    asynccontextmanager,
-    suppress,
-)
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
@@ -46,9 +41,8 @@ def child_environment(environ: Mapping[str, str], configured: Mapping[str, str])
     return {**inherited, **configured}
 
 
-def _program(
-    settings: ServerSettings, log: TextIO
-) -> AbstractAsyncContextManager[TransportStreams]:
+@asynccontextmanager
+async def _program(settings: ServerSettings, log: TextIO) -> AsyncIterator[TransportStreams]:
     from mcp import StdioServerParameters
     from mcp.client.stdio import stdio_client
 
@@ -60,7 +54,8 @@ def _program(
         cwd=settings.cwd,
         encoding_error_handler="replace",
     )
-    return stdio_client(parameters, errlog=log)
+    async with stdio_client(parameters, errlog=log) as streams:
+        yield streams
 
 
 @asynccontextmanager
