@@ -25,6 +25,8 @@ dsn = message_db.dsn
 store = message_db.store
 category = message_db.category
 
+pytestmark = pytest.mark.xdist_group("mcp-serve")
+
 SOURCE = Path(__file__).parents[2] / "src"
 PATIENCE_SECONDS = 40.0
 
@@ -156,7 +158,21 @@ def test_a_client_starts_goes_on_reads_and_lists(served: Served, store: MessageD
     assert served.visit(visit) == ""
 
 
-def test_what_needs_a_person_is_told_and_can_not_be_approved(served: Served) -> None:
+def thread_in(store: MessageDBClient, category: str) -> str:
+    """The stream of a new thread that has answered nothing yet."""
+    name, _, version = category.partition(":")
+    thread_id = start_session(store, "First", thread_id="one", category=name, version=version)
+    return f"{category}-{thread_id}"
+
+
+def kinds(store: MessageDBClient, stream_name: str) -> list[str]:
+    return [record.type for record in store.read(stream_name)]
+
+
+def test_what_others_have_to_do_is_left_to_them(
+    served: Served, store: MessageDBClient, category: str
+) -> None:
+    busy = thread_in(store, category)
     model = served.script(
         {"tool_calls": [{"name": "write_file", "arguments": {"path": "a", "content": "b"}}]},
         {"text": "written"},
@@ -170,38 +186,17 @@ def test_what_needs_a_person_is_told_and_can_not_be_approved(served: Served) -> 
         for name in ("approve", "deny"):
             assert (await client.call_tool(name, {"thread": waiting["thread_id"]})).is_error
 
-    served.visit(visit, *model)
-
-    assert not (served.folder / "a").exists()
-
-
-def thread_in(store: MessageDBClient, category: str) -> str:
-    """The stream of a new thread that has answered nothing yet."""
-    name, _, version = category.partition(":")
-    thread_id = start_session(store, "First", thread_id="one", category=name, version=version)
-    return f"{category}-{thread_id}"
-
-
-def kinds(store: MessageDBClient, stream_name: str) -> list[str]:
-    return [record.type for record in store.read(stream_name)]
-
-
-def test_a_message_to_a_busy_thread_is_kept_for_its_driver(
-    served: Served, store: MessageDBClient, category: str
-) -> None:
-    stream_name = thread_in(store, category)
-
-    async def visit(client: Client) -> None:
-        lock = store.lock(stream_name)
+        lock = store.lock(busy)
         try:
             added = await call(client, "send_message", thread="one", message="Second")
         finally:
             lock.release()
         assert added["stop"] == "added"
 
-    served.visit(visit)
+    served.visit(visit, *model)
 
-    assert kinds(store, stream_name) == ["SessionStarted", "UserMessageAdded", "UserMessageAdded"]
+    assert not (served.folder / "a").exists()
+    assert kinds(store, busy) == ["SessionStarted", "UserMessageAdded", "UserMessageAdded"]
 
 
 def test_a_client_that_leaves_ends_the_turn_with_an_event(
@@ -225,15 +220,7 @@ def test_a_client_that_leaves_ends_the_turn_with_an_event(
     assert kinds(store, stream_name)[-1] == "TurnInterrupted"
 
 
-def test_a_signal_ends_it(served: Served, store: MessageDBClient, category: str) -> None:
-    with served.started() as process:
-        assert served.greet(process)["id"] == 1
-        process.send_signal(signal.SIGTERM)
-
-        assert process.wait(PATIENCE_SECONDS) == 130
-
-
-def test_stdout_carries_the_protocol_and_nothing_else(served: Served) -> None:
+def test_stdout_carries_the_protocol_and_nothing_else_until_a_signal(served: Served) -> None:
     ask = {
         "jsonrpc": "2.0",
         "id": 2,
@@ -243,8 +230,9 @@ def test_stdout_carries_the_protocol_and_nothing_else(served: Served) -> None:
     with served.started("--auto-approve") as process:
         greeting = served.greet(process)
         answer = served.ask(process, ask)
+        process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=PATIENCE_SECONDS)
 
     assert (greeting["id"], answer["id"]) == (1, 2)
     assert answer["result"]["structuredContent"]["stop"] == "done"
-    assert (out, err, process.returncode) == ("", "", 0)
+    assert (out, err, process.returncode) == ("", "messagedb-agent: interrupted\n", 130)

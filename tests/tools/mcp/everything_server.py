@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mcp.server.mcpserver import Image, MCPServer
+from mcp.server.mcpserver import Context, Image, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 
 server = MCPServer("everything", log_level="ERROR")
@@ -71,6 +71,13 @@ def environment() -> dict[str, str]:
 def process_id() -> int:
     """Tell which process answers."""
     return os.getpid()
+
+
+@server.tool()
+def header(name: str, context: Context[Any, Any]) -> str:
+    """Tell a header of the request; there is none on stdio."""
+    headers = context.headers
+    return str(headers.get(name)) if headers else ""
 
 
 @server.tool(name="odd.name/with:signs")
