@@ -128,26 +128,14 @@ def test_a_server_that_is_down_does_not_keep_a_thread_from_starting(cli: Cli) ->
     assert "mcp         The MCP server gone can not be started: No such file" in doctor.stdout
 
 
-@pytest.mark.parametrize(
-    ("server", "complaint"),
-    [
-        ({"command": "x", "permision": "allow"}, "unknown field `permision`"),
-        ({"command": "x", "permission": "always"}, "$.mcpServers[...].permission"),
-        ({"command": "x", "recovery": "probe"}, "$.mcpServers[...].recovery"),
-        ({"command": "x", "url": "http://x"}, "either a command or a url is needed"),
-        ({"url": "ftp://x"}, "has to begin with http:// or https://"),
-        ({"command": "x", "timeout": 0}, "more than 0 seconds"),
-        ({"command": "${UNSET_VARIABLE}"}, "the variable UNSET_VARIABLE is not set"),
-    ],
-)
-def test_a_file_that_could_be_misread_is_refused(
-    cli: Cli, store: MessageDBClient, category: str, server: dict[str, Any], complaint: str
+def test_a_wrong_file_is_told_in_one_line_and_nothing_is_written(
+    cli: Cli, store: MessageDBClient, category: str
 ) -> None:
-    cli.servers(some=server)
+    cli.servers(some={"command": "x", "permision": "allow"})
 
     refused = cli("start", "Hello", "--thread-id", "one")
 
     assert refused.returncode == 2
-    assert complaint in refused.stderr
+    assert "unknown field `permision`" in refused.stderr
     assert refused.stderr.count("\n") == 1
     assert store.version(f"{category}-one") == -1

@@ -59,6 +59,8 @@ class Link:
         self._settings = settings
         self._log_folder = log_folder
         self._has_ended = False
+        self._has_opened = False
+        self._is_unwanted = False
         self._client: Client | None = None
         self._enough: Event | None = None
         self._ready: Future[None] = Future()
@@ -78,7 +80,7 @@ class Link:
             raise self._error(f"did not start within {seconds:g} seconds") from None
         finally:
             if self._client is None:
-                self._keeper.cancel()
+                self._give_up()
 
     def call(
         self,
@@ -111,7 +113,7 @@ class Link:
         """Let go of the server; `join` waits until it is gone."""
         enough = self._enough
         if enough is None:
-            self._keeper.cancel()
+            self._give_up()
         else:
             with suppress(RuntimeError):
                 self._portal.start_task_soon(enough.set)
@@ -119,7 +121,18 @@ class Link:
     def join(self) -> None:
         """Wait for the end that `close` began, but not for ever."""
         wait({self._keeper}, CLOSING_SECONDS)
-        self._keeper.cancel()
+        self._give_up()
+
+    def _give_up(self) -> None:
+        # A program whose start is broken off would be left behind, so that is waited for.
+        self._is_unwanted = True
+        if self._has_opened:
+            self._keeper.cancel()
+
+    def _on_open(self) -> None:
+        self._has_opened = True
+        if self._is_unwanted:
+            raise ToolServerError(f"The MCP server {self._name} is not wanted any more.")
 
     def _start(self, act: Callable[[], Coroutine[Any, Any, T]]) -> Future[T]:
         return self._portal.start_task_soon(act)
@@ -128,7 +141,9 @@ class Link:
         from anyio import Event
         from mcp import Client
 
-        transport = open_transport(self._name, self._settings, self._log_folder, self._end)
+        transport = open_transport(
+            self._name, self._settings, self._log_folder, self._on_open, self._on_end
+        )
         async with Client(transport) as client:
             self.tools = await _all_tools(client)
             self._enough = Event()
@@ -136,7 +151,7 @@ class Link:
             self._ready.set_result(None)
             await self._enough.wait()
 
-    def _end(self) -> None:
+    def _on_end(self) -> None:
         self._has_ended = True
 
     def _wait(self, future: Future[T], seconds: float, cancelled: Cancellation | None) -> T:

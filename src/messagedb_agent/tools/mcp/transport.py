@@ -23,15 +23,25 @@ MAX_LOG_BYTES = 1024 * 1024
 
 @asynccontextmanager
 async def open_transport(
-    name: str, settings: ServerSettings, log_folder: Path | None, on_end: Callable[[], None]
+    name: str,
+    settings: ServerSettings,
+    log_folder: Path | None,
+    on_open: Callable[[], None],
+    on_end: Callable[[], None],
 ) -> AsyncIterator[TransportStreams]:
-    """The streams to and from a server; `on_end` is told when nothing more will come."""
+    """
+    The streams to and from a server.
+
+    `on_open` is called when they are there, and closes them again by raising; `on_end` when
+    nothing more will come.
+    """
     async with AsyncExitStack() as stack:
         if settings.command is None:
             way = _http(settings)
         else:
             way = _program(settings, stack.enter_context(_log(log_folder, name)))
         incoming, outgoing = await stack.enter_async_context(way)
+        on_open()
         yield _Watched(incoming, on_end), outgoing
 
 
