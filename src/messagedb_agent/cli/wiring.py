@@ -137,27 +137,22 @@ def agent_for(
     from messagedb_agent.engine.approvals import ApprovalPolicy
     from messagedb_agent.engine.limits import Limits
     from messagedb_agent.llm.catalog import create_llm_client
-    from messagedb_agent.llm.prompts import DEFAULT_SYSTEM_PROMPT
     from messagedb_agent.llm.settings import ModelSettings
     from messagedb_agent.tools import ToolRegistry, builtin_tools
 
-    current = state.context.configuration
     settings = ModelSettings(
         gcp_project=config.gcp_project, gcp_location=config.gcp_location, environ=config.environ
     )
-    prompt = current.system_prompt if current else DEFAULT_SYSTEM_PROMPT
     tools = ToolRegistry(*builtin_tools(), *tools_of(servers, state))
-    allowed = _known(options.allow, tools, servers)
-    denied = _known(options.deny, tools, servers)
     return Agent(
         llm=create_llm_client(_model_name(options, config, state), settings),
         tools=tools,
-        system_prompt=_read_prompt(options.system) if options.system else prompt,
+        system_prompt=_prompt(options, state),
         policy=ApprovalPolicy(
             allow_all=options.auto_approve,
             rules=read_policy(options.policy) if options.policy else (),
-            allowed=allowed,
-            denied=denied,
+            allowed=_known(options.allow, tools, servers),
+            denied=_known(options.deny, tools, servers),
         ),
         limits=Limits(
             max_steps=options.max_steps or config.max_iterations, max_tokens=options.max_tokens
@@ -187,6 +182,15 @@ def _workspace(folder: str | None) -> Path:
     if not path.is_dir():
         raise UsageError(f"the workspace {folder} is not a folder")
     return path.resolve()
+
+
+def _prompt(options: argparse.Namespace, state: ThreadState) -> str:
+    from messagedb_agent.llm.prompts import DEFAULT_SYSTEM_PROMPT
+
+    if options.system:
+        return _read_prompt(options.system)
+    current = state.context.configuration
+    return current.system_prompt if current else DEFAULT_SYSTEM_PROMPT
 
 
 def _read_prompt(file: str) -> str:

@@ -31,17 +31,17 @@ def starts(folder: Path) -> int:
 def test_a_dead_server_is_started_again_by_the_next_call(tmp_path: Path) -> None:
     with McpServers({"some": program(tmp_path, timeout=PATIENCE_SECONDS)}) as servers:
         agent = Agent(servers)
+        first = agent.call("some__process_id")
+        assert starts(tmp_path) == 1
+        os.kill(first, signal.SIGKILL)
+        wait_for_end(first)
+
+        assert agent.call("some__process_id") != first
+        assert starts(tmp_path) == 2
+
         with pytest.raises(ToolError, match=r"an effect is unknown; it was not repeated\.$"):
             agent.call("some__die")
-        assert starts(tmp_path) == 1
-
-        first = agent.call("some__process_id")
         assert starts(tmp_path) == 2
-        os.kill(first, signal.SIGKILL)
-
-        wait_for_end(first)
-        assert agent.call("some__process_id") != first
-        assert starts(tmp_path) == 3
 
 
 def wait_for_end(process_id: int) -> None:
