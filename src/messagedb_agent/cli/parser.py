@@ -14,6 +14,7 @@ from messagedb_agent.cli.grammar import (
 )
 from messagedb_agent.cli.options import (
     add_common,
+    add_mcp_option,
     add_run_options,
     add_subscribe_options,
     count,
@@ -24,6 +25,7 @@ from messagedb_agent.cli.parser_extra import (
     add_show_options,
     add_start_options,
 )
+from messagedb_agent.cli.parser_mcp import add_mcp_commands
 from messagedb_agent.cli.parser_travel import add_travel_commands
 from messagedb_agent.cli.worker_parser import add_waiting_options, add_worker_commands
 
@@ -67,6 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
         _add_end,
         add_travel_commands,
         add_extra_commands,
+        add_mcp_commands,
         _add_db,
         _add_doctor,
         _add_version,
@@ -264,6 +267,7 @@ def _add_db(commands: Subparsers, common: argparse.ArgumentParser) -> None:
 
 def _add_doctor(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     parser = add_command(commands, common, "doctor", lazily("doctor", "run"), "check the set-up")
+    add_mcp_option(parser)
     parser.add_argument(
         "--replay",
         action="store_true",
