@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from typing import Any, NoReturn
 
+from messagedb_agent.cli.model_options import add_model_commands, add_model_options
 from messagedb_agent.store.stream import DEFAULT_CATEGORY, DEFAULT_VERSION
 
 _EXAMPLES = """\
@@ -69,6 +71,8 @@ def build_parser() -> argparse.ArgumentParser:
         _add_version,
     ):
         add(commands, common)
+    add_model_options(commands.choices)
+    add_model_commands(partial(_command, commands, common), lazily, _THREAD)
     return parser
 
 

@@ -121,47 +121,32 @@ def agent_for(options: argparse.Namespace, config: Config, state: ThreadState) -
     """
     The agent that the options and settings describe.
 
-    A thread keeps its model, unless that is the stand-in and a real one was set up since.
+    A thread keeps its model, prompt and parameters until the options say otherwise.
     """
+    from messagedb_agent.cli import model
     from messagedb_agent.cli.policy import read_policy
     from messagedb_agent.engine.agent import Agent
     from messagedb_agent.engine.approvals import ApprovalPolicy
-    from messagedb_agent.engine.limits import Limits
-    from messagedb_agent.llm.catalog import create_llm_client
-    from messagedb_agent.llm.prompts import DEFAULT_SYSTEM_PROMPT
-    from messagedb_agent.llm.settings import ModelSettings
     from messagedb_agent.tools import ToolRegistry, builtin_tools
 
-    current = state.context.configuration
-    settings = ModelSettings(
-        gcp_project=config.gcp_project, gcp_location=config.gcp_location, environ=config.environ
-    )
-    prompt = current.system_prompt if current else DEFAULT_SYSTEM_PROMPT
     tools = ToolRegistry(*builtin_tools())
     allowed, denied = _known(options.allow, tools), _known(options.deny, tools)
+    llm = model.model_for(options, config, state)
     return Agent(
-        llm=create_llm_client(_model_name(options, config, state), settings),
+        llm=llm,
         tools=tools,
-        system_prompt=_read_prompt(options.system) if options.system else prompt,
+        system_prompt=model.prompt_for(options, config, state),
+        parameters=model.parameters_for(options, state),
         policy=ApprovalPolicy(
             allow_all=options.auto_approve,
             rules=read_policy(options.policy) if options.policy else (),
             allowed=allowed,
             denied=denied,
         ),
-        limits=Limits(
-            max_steps=options.max_steps or config.max_iterations, max_tokens=options.max_tokens
-        ),
+        limits=model.limits_for(options, config, llm.model_name),
+        retry=model.retry_for(config),
         workspace=_workspace(options.workspace),
     )
-
-
-def _model_name(options: argparse.Namespace, config: Config, state: ThreadState) -> str:
-    from messagedb_agent.llm.catalog import OFFLINE
-
-    current = state.context.configuration
-    kept = current.model_name if current and current.model_name != OFFLINE else None
-    return str(options.model or kept or config.model_name or OFFLINE)
 
 
 def _known(names: list[str], tools: ToolRegistry) -> frozenset[str]:
@@ -176,11 +161,3 @@ def _workspace(folder: str | None) -> Path:
     if not path.is_dir():
         raise UsageError(f"the workspace {folder} is not a folder")
     return path.resolve()
-
-
-def _read_prompt(file: str) -> str:
-    try:
-        return Path(file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise UsageError(f"can not read the system prompt {file}: {reason}") from error

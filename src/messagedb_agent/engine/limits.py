@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from messagedb_agent.events.system import LimitReached
+from messagedb_agent.llm.prices import Price
 from messagedb_agent.projections.next_step import Decider, Decision, Record
 from messagedb_agent.projections.thread_state import ThreadState
 
@@ -17,12 +18,14 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     What a turn may use before it stops; None means no bound.
 
     `max_steps` counts model calls and tool calls, `max_tokens` the tokens of the turn's model
-    calls, `max_repeats` how often in a row the model may ask for the very same calls again.
-    A user message or `continue` starts the count anew.
+    calls, `max_cost` what they cost by `price`, `max_repeats` how often in a row the model may
+    ask for the very same calls again. A user message or `continue` starts the count anew.
     """
 
     max_steps: int | None = DEFAULT_MAX_STEPS
     max_tokens: int | None = None
+    max_cost: float | None = None
+    price: Price | None = None
     max_repeats: int | None = DEFAULT_MAX_REPEATS
 
 
@@ -32,9 +35,10 @@ def within(limits: Limits) -> Decider:
     def decider(state: ThreadState) -> Decision | None:
         if not (state.calls.open or state.context.wants_answer):
             return None
-        used = (
+        used: tuple[tuple[str, float, float | None], ...] = (
             ("max_steps", state.turn.steps, limits.max_steps),
             ("max_tokens", state.turn.tokens, limits.max_tokens),
+            ("max_cost", _cost(state, limits), limits.max_cost),
             ("max_repeats", state.turn.repeats, limits.max_repeats),
         )
         for name, value, maximum in used:
@@ -43,3 +47,10 @@ def within(limits: Limits) -> Decider:
         return None
 
     return decider
+
+
+def _cost(state: ThreadState, limits: Limits) -> float:
+    if limits.max_cost is None or limits.price is None:
+        return 0.0
+    price = limits.price
+    return sum(price(name, usage) or 0.0 for name, usage in state.turn.used)

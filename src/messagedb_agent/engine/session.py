@@ -9,7 +9,7 @@ import psycopg
 
 from messagedb_agent.engine.thread import user_message
 from messagedb_agent.errors import ThreadEndedError, ThreadNotFoundError, UsageError
-from messagedb_agent.events.base import Event
+from messagedb_agent.events.base import Event, JSONObject
 from messagedb_agent.events.system import SessionCompleted, SessionStarted
 from messagedb_agent.events.tool import ToolExecutionCompleted
 from messagedb_agent.events.user import (
@@ -49,6 +49,7 @@ def start_session(
     thread_id: str | None = None,
     category: str = DEFAULT_CATEGORY,
     version: str = DEFAULT_VERSION,
+    content: tuple[JSONObject, ...] | None = None,
     initial_context: Any = None,
     connection: psycopg.Connection[Any] | None = None,
 ) -> str:
@@ -62,7 +63,7 @@ def start_session(
     thread_id = thread_id or generate_thread_id()
     events = (
         SessionStarted(thread_id=thread_id, initial_context=initial_context),
-        user_message(message),
+        user_message(message, content),
     )
     _append(
         store,
@@ -79,6 +80,7 @@ def add_message(
     stream_name: str,
     message: str,
     *,
+    content: tuple[JSONObject, ...] | None = None,
     connection: psycopg.Connection[Any] | None = None,
 ) -> None:
     """
@@ -90,7 +92,7 @@ def add_message(
         raise ThreadEndedError(
             f"thread {parse_stream_name(stream_name).thread_id} has ended; `--reopen` reopens it"
         )
-    _append(store, stream_name, (user_message(message),), connection=connection)
+    _append(store, stream_name, (user_message(message, content),), connection=connection)
 
 
 def terminate_session(

@@ -25,6 +25,7 @@ from messagedb_agent.events.tool import (
     ToolExecutionStarted,
 )
 from messagedb_agent.events.user import (
+    AttachmentStored,
     DisplayPreferenceUpdated,
     SessionTerminationRequested,
     ThreadRenamed,
@@ -38,6 +39,7 @@ from messagedb_agent.events.user import (
 
 __all__ = [
     "AgentConfigured",
+    "AttachmentStored",
     "DisplayPreferenceUpdated",
     "ErrorOccurred",
     "Event",

@@ -31,6 +31,7 @@ _BUILTIN: tuple[type[Event], ...] = (
     system.LimitReached,
     user.ThreadRenamed,
     user.ThreadReopened,
+    user.AttachmentStored,
     agent.LLMCallStarted,
     tool.ToolExecutionStarted,
     user.DisplayPreferenceUpdated,

@@ -51,7 +51,7 @@ _KINDS = {
 
 THREAD_STATE: Projection[ThreadState] = Projection(
     name="thread_state",
-    version=1,
+    version=2,
     initial=ThreadState(LLM_CONTEXT.initial, TURN.initial, SESSION_STATE.initial, USAGE.initial),
     handlers={kind: _together(kind) for kind in _KINDS},
 )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from messagedb_agent.cli.terminal import paint, say, visible, write
+from messagedb_agent.cli.usage_view import add_call, in_words, no_usage, summed
 from messagedb_agent.cli.wiring import category_of, configuration, reader
 from messagedb_agent.events.codec import EventRow, decode_event
 from messagedb_agent.events.json_text import from_json
@@ -19,6 +21,7 @@ from messagedb_agent.store.threads import (
     newest_threads,
     read_rows,
 )
+from messagedb_agent.store.usage import UsageSum, stream_usage
 
 _STYLES: dict[Voice, tuple[str, ...]] = {
     "user": ("bold", "green"),
@@ -53,8 +56,21 @@ def show(options: argparse.Namespace) -> int:
     say(paint(f"{title} · {first.time:%Y-%m-%d %H:%M} to {last.time:%Y-%m-%d %H:%M} UTC", "bold"))
     for row in rows:
         if not write(sys.stdout, f"{_text(row, full=options.full)}\n"):
-            break
+            return 0
+    usage = _usage(rows)
+    if usage["total_tokens"]:
+        say(paint(in_words(usage), "dim"))
     return 0
+
+
+def _usage(rows: Sequence[EventRow]) -> dict[str, Any]:
+    usage = no_usage()
+    for row in rows:
+        if row.type == "LLMResponseReceived" and row.data:
+            answer = from_json(row.data)
+            if isinstance(answer, dict):
+                add_call(usage, str(answer.get("model_name") or ""), answer.get("token_usage"))
+    return usage
 
 
 def list_threads(options: argparse.Namespace) -> int:
@@ -62,8 +78,10 @@ def list_threads(options: argparse.Namespace) -> int:
     category = category_of(options)
     with reader(configuration(options)) as connection:
         threads = newest_threads(connection, category, options.limit)
+        names = [thread.stream_name for thread in threads]
+        usage = stream_usage(connection, names) if options.format == "json" else ()
     if options.format == "json":
-        say(json.dumps([thread._asdict() for thread in threads], indent=2))
+        say(json.dumps([_with_usage(thread, usage) for thread in threads], indent=2))
         return 0
     if not threads:
         say('no threads yet; `./cli start "What is 6 * 7?"` begins one')
@@ -72,6 +90,11 @@ def list_threads(options: argparse.Namespace) -> int:
     for thread in threads:
         say(_row(thread))
     return 0
+
+
+def _with_usage(thread: ThreadSummary, sums: Sequence[UsageSum]) -> dict[str, Any]:
+    own = summed(row for row in sums if row.stream_name == thread.stream_name)
+    return {**thread._asdict(), "usage": own}
 
 
 def _as_object(row: EventRow, *, full: bool) -> dict[str, Any]:

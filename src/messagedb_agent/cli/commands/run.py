@@ -5,15 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from messagedb_agent.cli.ask import ask_about
+from messagedb_agent.cli.attachments import read_attachments
 from messagedb_agent.cli.interrupt import interruptible
 from messagedb_agent.cli.messages import message_of
 from messagedb_agent.cli.reporter import Reporter
+from messagedb_agent.cli.structured import checked
 from messagedb_agent.cli.terminal import complain, is_interactive, say, tell
 from messagedb_agent.cli.wiring import agent_for, category_of, configuration, reader, writer
 from messagedb_agent.config import Config
+from messagedb_agent.engine.attachments import Attachment, store_attachment
 from messagedb_agent.engine.follow import Follower
 from messagedb_agent.engine.session import (
     add_message,
@@ -25,6 +28,7 @@ from messagedb_agent.engine.session import (
 )
 from messagedb_agent.engine.thread import AgentThread, RunResult
 from messagedb_agent.errors import ClaimLostError, ThreadBusyError, ThreadEndedError, UsageError
+from messagedb_agent.events.base import JSONObject
 from messagedb_agent.llm.catalog import OFFLINE, preload
 from messagedb_agent.projections.thread_state import ThreadState
 from messagedb_agent.store.client import MessageDBClient
@@ -47,15 +51,21 @@ def start(options: argparse.Namespace) -> int:
     """Begin a thread and answer its first message."""
     config = configuration(options)
     preload(options.model or config.model_name or OFFLINE)
-    text = message_of(options.message)
+    text, files = message_of(options.message), read_attachments(options.attach)
     thread_id = options.thread_id or generate_thread_id()
     stream_name = build_stream_name(options.category, options.version, thread_id)
     with writer(config) as store:
         if options.thread_id and store.version(stream_name) >= 0:
             raise UsageError(f"thread {thread_id} exists already; `message` adds to it")
+        content = _keep(store, stream_name, files)
         if options.no_wait:
             start_session(
-                store, text, thread_id=thread_id, category=options.category, version=options.version
+                store,
+                text,
+                content=content,
+                thread_id=thread_id,
+                category=options.category,
+                version=options.version,
             )
             return _say_added(options, stream_name)
         return _drive(
@@ -63,7 +73,7 @@ def start(options: argparse.Namespace) -> int:
             config,
             store,
             stream_name,
-            prepare=lambda thread: thread.start(text),
+            prepare=lambda thread: thread.start(text, content=content),
             when_busy=_nothing,
         )
 
@@ -71,22 +81,23 @@ def start(options: argparse.Namespace) -> int:
 def message(options: argparse.Namespace) -> int:
     """Add a message to a thread and answer it."""
     config = configuration(options)
-    text = message_of(options.message)
+    text, files = message_of(options.message), read_attachments(options.attach)
     preload(options.model or config.model_name or OFFLINE)
     stream_name = _find(options, config)
     with writer(config) as store:
         if options.reopen:
             reopen_session(store, stream_name)
+        content = _keep(store, stream_name, files)
         if options.no_wait:
-            add_message(store, stream_name, text)
+            add_message(store, stream_name, text, content=content)
             return _say_added(options, stream_name)
         return _drive(
             options,
             config,
             store,
             stream_name,
-            prepare=lambda thread: thread.send(text),
-            when_busy=lambda: add_message(store, stream_name, text),
+            prepare=lambda thread: thread.send(text, content),
+            when_busy=lambda: add_message(store, stream_name, text, content=content),
         )
 
 
@@ -109,6 +120,12 @@ def carry_on(options: argparse.Namespace) -> int:
             prepare=AgentThread.resume,
             when_busy=_nothing,
         )
+
+
+def _keep(
+    store: MessageDBClient, stream_name: str, files: Sequence[Attachment]
+) -> tuple[JSONObject, ...] | None:
+    return tuple(store_attachment(store, stream_name, file) for file in files) or None
 
 
 def _find(options: argparse.Namespace, config: Config) -> str:
@@ -148,6 +165,7 @@ def _drive(
             raise
         tell(f"{lost}; following")
         result = run.follow()
+    result = checked(options, result, run.drive)
     reporter.finish(result, stream_name)
     _explain(result, thread_id)
     return _EXIT_CODES[result.stop]
@@ -236,6 +254,8 @@ def _ask(store: MessageDBClient, stream_name: str, state: ThreadState) -> bool:
 
 def _explain(result: RunResult, thread_id: str) -> None:
     match result.stop:
+        case "done" if not (result.response or "").strip():
+            complain(f"the model gave an empty answer; `message {thread_id} MSG` asks again")
         case "failed":
             complain(f"{result.error or 'the turn failed'}; `continue {thread_id}` tries again")
         case "refused":
