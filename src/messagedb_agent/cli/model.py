@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from messagedb_agent.config import Config
-from messagedb_agent.errors import UsageError
+from messagedb_agent.errors import ModelPackageMissingError, UsageError
 
 if TYPE_CHECKING:
     from messagedb_agent.engine.limits import Limits
@@ -37,13 +37,21 @@ def model_for(options: argparse.Namespace, config: Config, state: ThreadState) -
     from messagedb_agent.llm.catalog import create_llm_client
     from messagedb_agent.llm.settings import ModelSettings
 
+    name = model_name(options, config, state)
     settings = ModelSettings(
         gcp_project=config.gcp_project,
         gcp_location=config.gcp_location,
         environ=config.environ,
         timeout_seconds=config.model_timeout,
     )
-    return create_llm_client(model_name(options, config, state), settings)
+    try:
+        return create_llm_client(name, settings)
+    except ModelPackageMissingError:
+        from messagedb_agent.cli.packages import install_models
+
+        if not install_models():
+            raise
+        return create_llm_client(name, settings)
 
 
 def prompt_for(options: argparse.Namespace, config: Config, state: ThreadState) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
+
+from messagedb_agent.cli.grammar import THREAD, Subparsers, add_command, lazily
+from messagedb_agent.cli.options import count, position
 
 THINKING_EFFORTS = ("low", "medium", "high")
 MAX_COUNT = 10**9
-
-Run = Callable[[str, str], Callable[[argparse.Namespace], int]]
-NewCommand = Callable[..., argparse.ArgumentParser]
 
 
 def add_model_options(parsers: Mapping[str, argparse.ArgumentParser]) -> None:
@@ -37,7 +37,7 @@ def _add_parameters(parser: argparse.ArgumentParser) -> None:
         "--temperature", metavar="N", type=_temperature, help="0 to 2 (Claude's protocol has none)"
     )
     group.add_argument(
-        "--max-output-tokens", metavar="N", type=_count, help="longest answer of one model call"
+        "--max-output-tokens", metavar="N", type=count, help="longest answer of one model call"
     )
     group.add_argument(
         "--thinking",
@@ -60,11 +60,13 @@ def _add_content(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_model_commands(new: NewCommand, run: Run, thread_help: str) -> None:
+def add_model_commands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     """Add the commands that tell what models were given, and what they used."""
-    usage = new(
+    usage = add_command(
+        commands,
+        common,
         "usage",
-        run("usage", "usage"),
+        lazily("usage", "usage"),
         "sum up tokens and cost over all threads",
         examples="  ./cli usage --by model\n  ./cli usage --by day --format json",
     )
@@ -72,17 +74,19 @@ def add_model_commands(new: NewCommand, run: Run, thread_help: str) -> None:
         "--by", choices=("model", "day", "thread"), default="model", help="default: model"
     )
     usage.add_argument("--format", choices=("text", "json"), default="text")
-    context = new(
+    context = add_command(
+        commands,
+        common,
         "context",
-        run("context", "context"),
+        lazily("context", "context"),
         "print what the model was given for one of its answers",
         examples="  ./cli context last\n  ./cli context 6f1c --at 8 --format json",
     )
-    context.add_argument("thread", metavar="THREAD", help=thread_help)
+    context.add_argument("thread", metavar="THREAD", help=THREAD)
     context.add_argument(
         "--at",
         metavar="POSITION",
-        type=_position,
+        type=position,
         help="position of the LLMCallRequested, or of anything after it (default: the last)",
     )
     context.add_argument("--format", choices=("text", "json"), default="text")
@@ -119,15 +123,3 @@ def _number(text: str, maximum: float, what: str) -> float:
     if not 0 <= value <= maximum:
         raise argparse.ArgumentTypeError(f"{text[:40]!r} is not {what}")
     return value
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= MAX_COUNT:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number of at least 1")
-    return int(text)
-
-
-def _position(text: str) -> int:
-    if not text.isdecimal() or len(text) > 18:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a position")
-    return int(text)

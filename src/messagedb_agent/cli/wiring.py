@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from messagedb_agent.config import Config, load_config
 from messagedb_agent.errors import SchemaMissingError, UsageError
+from messagedb_agent.observability.logging import configure
 from messagedb_agent.store.quick import QuickConnection, quick_connection
 from messagedb_agent.store.stream import build_category
 
@@ -29,6 +30,9 @@ def configuration(options: argparse.Namespace) -> Config:
     # SDKs, libpq and HTTP clients read the environment themselves.
     for name, value in config.environ.items():
         os.environ.setdefault(name, value)
+    configure(
+        config.log_level, config.log_format, environ=config.environ, content=config.log_content
+    )
     return config
 
 
@@ -56,10 +60,12 @@ def database(config: Config) -> Iterator[Mapping[str, str]]:
         return
     from messagedb_agent.cli.progress import Progress
 
-    with Progress("starting the database"), embedded_server(config).acquire() as lease:
-        if lease.how == "cold":
-            install_schema(lease.conninfo)
-    with lease:
+    # The lease has to outlive the block: without one the server stops when it seems idle.
+    with ExitStack() as held:
+        with Progress("starting the database"):
+            lease = held.enter_context(embedded_server(config).acquire())
+            if lease.how == "cold":
+                install_schema(lease.conninfo)
         yield lease.conninfo
 
 

@@ -1,28 +1,28 @@
 """
 Files that users send along: stored once, by their content, and fetched when a model is called.
 
-Each content has a stream of its own beside the threads, `agent_blob:v0-<sha256>` for threads
-of `agent:v0`. A message holds a reference of a hundred bytes, however often it is projected.
+Each content has a stream of its own, `agent_blob:v0-<sha256>`, whatever category the thread
+is of. A message holds a reference of a hundred bytes, however often it is projected.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
 
 from messagedb_agent.errors import ModelCallError, OptimisticConcurrencyError
-from messagedb_agent.events.base import JSONObject
-from messagedb_agent.events.user import AttachmentStored
+from messagedb_agent.events.base import Event, JSONObject
+from messagedb_agent.events.user import AttachmentStored, UserMessageAdded
 from messagedb_agent.projections.messages import Message, UserMessage
 from messagedb_agent.store.base import NO_STREAM, EventStore, NewEvent
-from messagedb_agent.store.stream import build_stream_name, parse_stream_name
+from messagedb_agent.store.stream import build_stream_name
 
-CATEGORY_SUFFIX = "_blob"
+CATEGORY, VERSION = "agent_blob", "v0"
 
 
 class Attachment(msgspec.Struct, frozen=True):
@@ -38,7 +38,7 @@ class Attachment(msgspec.Struct, frozen=True):
         return hashlib.sha256(self.content).hexdigest()
 
 
-def store_attachment(store: EventStore, stream_name: str, attachment: Attachment) -> JSONObject:
+def store_attachment(store: EventStore, attachment: Attachment) -> JSONObject:
     """
     Keep the content, unless it is kept already; gives the block for a message that refers to it.
 
@@ -52,7 +52,7 @@ def store_attachment(store: EventStore, stream_name: str, attachment: Attachment
         size=len(attachment.content),
         data=base64.b64encode(attachment.content).decode(),
     )
-    blob = blob_stream(stream_name, sha256)
+    blob = blob_stream(sha256)
     if store.version(blob) == NO_STREAM:
         try:
             event_id = str(uuid5(NAMESPACE_URL, blob))
@@ -68,18 +68,27 @@ def store_attachment(store: EventStore, stream_name: str, attachment: Attachment
     }
 
 
-def blob_stream(stream_name: str, sha256: str) -> str:
-    """The stream that keeps this content for a thread's category."""
-    category, version, _ = parse_stream_name(stream_name)
-    return build_stream_name(f"{category}{CATEGORY_SUFFIX}", version, sha256)
+def blob_stream(sha256: str) -> str:
+    """The stream that keeps this content."""
+    return build_stream_name(CATEGORY, VERSION, sha256)
+
+
+def referred(events: Iterable[Event]) -> tuple[str, ...]:
+    """The hashes of all contents that messages refer to, each once."""
+    blocks = (
+        block
+        for event in events
+        if isinstance(event, UserMessageAdded)
+        for block in event.content or ()
+    )
+    return tuple(dict.fromkeys(str(block["sha256"]) for block in blocks if "sha256" in block))
 
 
 class Attachments:
     """The contents that one thread refers to, each read once by this process."""
 
-    def __init__(self, store: EventStore, stream_name: str) -> None:
+    def __init__(self, store: EventStore) -> None:
         self._store = store
-        self._stream_name = stream_name
         self._known: dict[str, str] = {}
 
     def resolve(self, messages: Sequence[Message]) -> Sequence[Message]:
@@ -105,7 +114,7 @@ class Attachments:
 
     def _data(self, sha256: str) -> str:
         if sha256 not in self._known:
-            blob = blob_stream(self._stream_name, sha256)
+            blob = blob_stream(sha256)
             event = next((record.event for record in self._store.read(blob)), None)
             if not isinstance(event, AttachmentStored):
                 raise ModelCallError(

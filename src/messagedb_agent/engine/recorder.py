@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import psycopg
 
 from messagedb_agent.engine.fencing import Stands
+from messagedb_agent.engine.history import advance_thread
 from messagedb_agent.errors import ClaimLostError, OptimisticConcurrencyError
 from messagedb_agent.events.base import Event, RecordedEvent
+from messagedb_agent.events.codec import as_stored
 from messagedb_agent.projections.base import Projected
 from messagedb_agent.projections.thread_state import THREAD_STATE, ThreadState
 from messagedb_agent.store.base import EventStore, NewEvent
 
 Observer = Callable[[RecordedEvent], None]
 """Sees each recorded event of the thread once, in order; changes nothing."""
+
+Annotate = Callable[[Sequence[tuple[str, Event]]], Mapping[str, Any]]
+"""Metadata to add to events that are about to be written together, given with their ids."""
+
+
+def no_annotations(_new: Sequence[tuple[str, Event]]) -> Mapping[str, Any]:
+    """The `Annotate` of those who have nothing to add."""
+    return {}
 
 
 class Recorder:
@@ -30,11 +40,16 @@ class Recorder:
     """
 
     def __init__(
-        self, store: EventStore, stream_name: str, observers: Sequence[Observer] = ()
+        self,
+        store: EventStore,
+        stream_name: str,
+        observers: Sequence[Observer] = (),
+        annotate: Annotate = no_annotations,
     ) -> None:
         self.stream_name = stream_name
         self._store = store
         self._observers = observers
+        self._annotate = annotate
         self._committed: Projected[ThreadState] = THREAD_STATE.at_start()
         self._facts: list[NewEvent] = []
         self._intentions: list[NewEvent] = []
@@ -133,7 +148,9 @@ class Recorder:
         if cause >= 0:
             metadata["causationMessageStreamName"] = self.stream_name
             metadata["causationMessagePosition"] = cause
-        new = [NewEvent(event=event, metadata=metadata) for event in events]
+        # Whoever reads the stream later has to come to the same state, down to the order of keys.
+        new = [NewEvent(event=as_stored(event), metadata=metadata) for event in events]
+        metadata.update(self._annotate([(item.id, item.event) for item in new]))
         self._fold(new)
         return new
 
@@ -144,7 +161,7 @@ class Recorder:
         self._facts, self._intentions, self._stands = [], [], None
 
     def _advance(self, recorded: Sequence[RecordedEvent]) -> None:
-        self._committed = self._committed.advance(recorded)
+        self._committed = advance_thread(self._store, self.stream_name, self._committed, recorded)
         if not (self._facts or self._intentions):
             self.state = self._committed.state
         for record in recorded:

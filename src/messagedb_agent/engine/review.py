@@ -33,34 +33,33 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
         return None if self.recorded_sha256 is None else self.sha256 == self.recorded_sha256
 
 
-def review(records: Sequence[RecordedEvent], at: int | None = None) -> Review:
+def review(history: Sequence[RecordedEvent]) -> Review:
     """
-    Derive the request of the last claim, or of the last one up to a position.
+    Derive the request of the last claim in a thread's history.
 
-    Raises `UsageError` when no model was called up to there.
+    Raises `UsageError` when no model was called in it.
     """
-    position, claim = _find(records, at)
+    number, claim = _last_claim(history)
     recipe = claim.projected_context if isinstance(claim.projected_context, Mapping) else {}
-    upto, recorded = recipe.get("upto_position"), recipe.get("sha256")
-    end = min(upto, position - 1) if isinstance(upto, int) else position - 1
-    context = LLM_CONTEXT.fold(record.event for record in records if record.position <= end)
+    recorded = recipe.get("sha256")
+    context = LLM_CONTEXT.fold(record.event for record in history[:number])
     # The claim itself lets messages in that waited for the last exchange to end.
     context = LLM_CONTEXT.apply(context, claim)
     configured = context.configuration.sha256 if context.configuration else ""
     return Review(
-        position=position,
+        position=history[number].position,
         request=_request(context, claim),
         sha256=ContextDigest().of(context.messages, configured),
         recorded_sha256=recorded if isinstance(recorded, str) else None,
     )
 
 
-def _find(records: Sequence[RecordedEvent], at: int | None) -> tuple[int, LLMCallRequested]:
-    for record in reversed(records):
-        if isinstance(record.event, LLMCallRequested) and (at is None or record.position <= at):
-            return record.position, record.event
-    where = "in this thread" if at is None else f"up to position {at}"
-    raise UsageError(f"no model was called {where}")
+def _last_claim(history: Sequence[RecordedEvent]) -> tuple[int, LLMCallRequested]:
+    for number in reversed(range(len(history))):
+        event = history[number].event
+        if isinstance(event, LLMCallRequested):
+            return number, event
+    raise UsageError("no model was called in this thread, up to there")
 
 
 def _request(context: LLMContext, claim: LLMCallRequested) -> ModelRequest:

@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 
+from messagedb_agent.engine.history import advance_thread
 from messagedb_agent.engine.thread import user_message
 from messagedb_agent.errors import ThreadEndedError, ThreadNotFoundError, UsageError
 from messagedb_agent.events.base import Event, JSONObject
@@ -34,10 +35,11 @@ from messagedb_agent.store.stream import (
 
 def read_state(store: EventStore, stream_name: str) -> ThreadState:
     """The state of a thread. Raises `ThreadNotFoundError` when it has no events."""
-    projected = THREAD_STATE.at_start().advance(store.read(stream_name))
+    own = tuple(store.read(stream_name))
+    projected = advance_thread(store, stream_name, THREAD_STATE.at_start(), own)
     if projected.version == NO_STREAM:
         raise ThreadNotFoundError(
-            f"there is no thread {parse_stream_name(stream_name).thread_id}; `list` shows all"
+            f"there is no thread {parse_stream_name(stream_name).thread_id}; `./cli list` shows all"
         )
     return projected.state
 
@@ -116,7 +118,7 @@ def interrupt_session(store: EventStore, stream_name: str, reason: str | None = 
     is no driver, the next one stops before it does anything.
     """
     state = read_state(store, stream_name)
-    if not interruption(state):
+    if state.turn.halted or not interruption(state):
         return False
     _append(store, stream_name, (TurnInterruptRequested(reason=reason),))
     return True

@@ -14,7 +14,7 @@ from messagedb_agent.engine.agent import Agent
 from messagedb_agent.engine.attachments import Attachments
 from messagedb_agent.engine.fencing import takes_messages
 from messagedb_agent.engine.loop import Loop
-from messagedb_agent.engine.recorder import Observer, Recorder
+from messagedb_agent.engine.recorder import Annotate, Observer, Recorder, no_annotations
 from messagedb_agent.engine.steps.base import Step, Yielded
 from messagedb_agent.engine.steps.llm import ModelMemory
 from messagedb_agent.engine.watch import Watch
@@ -89,14 +89,15 @@ class AgentThread:
         *,
         observers: Sequence[Observer] = (),
         on_delta: Callable[[Delta], None] = ignore_delta,
+        annotate: Annotate = no_annotations,
     ) -> None:
         self.stream_name = stream_name
         self.thread_id = parse_stream_name(stream_name).thread_id
         self.cancelled = threading.Event()
         self.on_delta = on_delta
-        self._recorder = Recorder(store, stream_name, observers)
+        self._recorder = Recorder(store, stream_name, observers, annotate)
         self._memory = ModelMemory()
-        self._attachments = Attachments(store, stream_name)
+        self._attachments = Attachments(store)
         self._loop: Loop | None = None
         self._store = store
         self._lock: ThreadLock | None = None

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import msgspec
 
 from messagedb_agent.events.base import Event, RecordedEvent, UnknownEvent
-from messagedb_agent.events.json_text import from_json, is_escaped, to_json
+from messagedb_agent.events.json_text import from_json, in_stored_order, is_escaped, to_json
 from messagedb_agent.events.registry import lookup
 from messagedb_agent.events.upcasters import upcast
 
@@ -107,21 +107,45 @@ def decode(row: EventRow) -> RecordedEvent:
     )
 
 
+def decode_with_text(row: EventRow) -> RecordedEvent:
+    """The event of a row, which keeps the text too: for readers that pass events on unchanged."""
+    return RecordedEvent(
+        id=row.id,
+        event=decode_event(row.type, row.data or "null", row.metadata),
+        stream_name=row.stream_name,
+        position=row.position,
+        global_position=row.global_position,
+        time=row.time,
+        metadata_text=row.metadata,
+        data_text=row.data,
+    )
+
+
 def decode_event(type_name: str, data: str, metadata: str | None = None) -> Event:
     """The event of a type name and its JSON texts; never raises for what a store returned."""
     cls = lookup(type_name)
     if cls is None:
         return _carried(type_name, data, "unknown type")
     try:
-        return _decode_known(cls, data, metadata)
-    except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
+        if not (is_escaped(data) or cls.SCHEMA_VERSION > 1 or (metadata and is_escaped(metadata))):
+            return _decode_quickly(cls, data, metadata)
+    except (msgspec.MsgspecError, RecursionError):
+        # Perhaps a shape that an earlier program wrote; the slow way is the lenient one.
+        pass
+    try:
+        return _decode_slowly(cls, data, metadata)
+    except Exception as error:  # noqa: BLE001 - upcasters are anybody's code
         return _carried(type_name, data, f"does not fit {type_name}: {error}")
 
 
-def _decode_known(cls: type[Event], data: str, metadata: str | None) -> Event:
+def as_stored(event: Event) -> Event:
+    """The event as a store will give it back: arrays as lists, keys in the order of JSONB."""
+    type_name, data, metadata = encode(event)
+    return decode_event(type_name, in_stored_order(data), metadata)
+
+
+def _decode_quickly(cls: type[Event], data: str, metadata: str | None) -> Event:
     plan = _plan(cls)
-    if is_escaped(data) or cls.SCHEMA_VERSION > 1 or (metadata and is_escaped(metadata)):
-        return _decode_slowly(cls, data, metadata)
     event = plan.decode(data)
     if metadata and plan.decode_metadata:
         found = plan.decode_metadata(metadata)
@@ -132,11 +156,27 @@ def _decode_known(cls: type[Event], data: str, metadata: str | None) -> Event:
 
 
 def _decode_slowly(cls: type[Event], data: str, metadata: str | None) -> Event:
-    extra = from_json(metadata) if metadata else {}
-    version = extra.get(SCHEMA_VERSION_KEY, 1)
-    fields = upcast(cls.__name__, version, from_json(data))
-    fields.update({name: extra[name] for name in cls.METADATA if name in extra})
-    return msgspec.convert(fields, cls)
+    extra = from_json(metadata) if metadata else None
+    if not isinstance(extra, dict):
+        extra = {}
+    fields = from_json(data)
+    if not isinstance(fields, dict):
+        raise TypeError("the data is no JSON object")
+    fields = upcast(cls.__name__, extra.get(SCHEMA_VERSION_KEY, 1), fields)
+    fields = {**fields, **{name: extra[name] for name in cls.METADATA if name in extra}}
+    return msgspec.convert(_without_nulls(cls, fields), cls)
+
+
+def _without_nulls(cls: type[msgspec.Struct], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that have a value; earlier programs wrote null for those that have none."""
+    present = {name: value for name, value in fields.items() if value is not None}
+    for field in msgspec.structs.fields(cls):
+        items, kind = present.get(field.name), next(iter(get_args(field.type)), None)
+        if isinstance(items, list) and isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            present[field.name] = [
+                _without_nulls(kind, item) if isinstance(item, dict) else item for item in items
+            ]
+    return present
 
 
 def _carried(type_name: str, data: str, reason: str) -> UnknownEvent:

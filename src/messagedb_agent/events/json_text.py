@@ -68,6 +68,11 @@ def is_escaped(text: str) -> bool:
     return _LEAD in text
 
 
+def in_stored_order(text: str) -> str:
+    """A text of `to_json`, with the keys of inner objects in the order that JSONB gives them."""
+    return _encode(_ordered(_decode(text))).decode() if text.count("{") > 1 else text
+
+
 def unescape(value: Any) -> Any:
     """Undo the escapes within a decoded value."""
     if isinstance(value, str):
@@ -77,6 +82,20 @@ def unescape(value: Any) -> Any:
     if isinstance(value, dict):
         return {_unescape_key(key): unescape(item) for key, item in value.items()}
     return value
+
+
+def _ordered(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_ordered(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _ordered(value[key]) for key in sorted(value, key=_place_in_jsonb)}
+    return value
+
+
+def _place_in_jsonb(key: str) -> tuple[int, bytes]:
+    """Shorter keys come first, and keys of one length in the order of their bytes."""
+    encoded = key.encode()
+    return len(encoded), encoded
 
 
 def _encoded(value: Any, encoder: Callable[[Any], bytes]) -> bytes:

@@ -49,7 +49,7 @@ class ToolExecutionCompleted(ToolEvent, frozen=True, kw_only=True):
     """The tool answered. `result` is any JSON value; `execution_time_ms` is wall time."""
 
     result: Any = None
-    execution_time_ms: float = 0
+    execution_time_ms: float = 0.0
 
 
 class ToolExecutionFailed(ToolEvent, frozen=True, kw_only=True):

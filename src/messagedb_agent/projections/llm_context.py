@@ -21,7 +21,7 @@ from messagedb_agent.events.agent import (
     LLMResponseReceived,
 )
 from messagedb_agent.events.base import Event
-from messagedb_agent.events.system import TurnInterrupted
+from messagedb_agent.events.system import ThreadForked, ThreadRewound, TurnInterrupted
 from messagedb_agent.events.user import UserMessageAdded
 from messagedb_agent.projections.append_only import AppendOnly
 from messagedb_agent.projections.base import Handler, Projection
@@ -139,6 +139,17 @@ def _tool(state: LLMContext, event: Event) -> LLMContext:
     return changed
 
 
+def _begin_anew(state: LLMContext, event: ThreadForked | ThreadRewound) -> LLMContext:
+    state = LLMContext(
+        state.messages,
+        state.held,
+        TOOL_CALLS.apply(state.calls, event),
+        False,  # noqa: FBT003 - field order
+        state.configuration,
+    )
+    return state if state.calls.open else _settled(state, claimed=False)
+
+
 _TOOL_EVENTS: dict[type[Event], Handler[Any]] = {
     kind: _tool for kind in TOOL_CALLS.handlers if kind is not LLMResponseReceived
 }
@@ -156,5 +167,7 @@ LLM_CONTEXT: Projection[LLMContext] = Projection(
         LLMCallFailed: _fail,
         TurnInterrupted: _fail,
         **_TOOL_EVENTS,
+        ThreadForked: _begin_anew,
+        ThreadRewound: _begin_anew,
     },
 )

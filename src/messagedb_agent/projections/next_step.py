@@ -132,19 +132,22 @@ def _verdict(
     permission: Callable[[CallState], Permission],
     recovery: Callable[[CallState], RecoveryChoice],
 ) -> str:
+    allowed = permission(call)
+    if allowed == "deny":
+        return "deny"
     if call.approval == "pending":
         return "wait"
     if call.approval == "approved":
         return "run"
-    if call.attempts:
-        choice = recovery(call)
-        return "run" if choice == "retry" else choice
-    allowed = permission(call)
-    if allowed == "allow" or (
-        allowed == "ask" and any(grant.covers(call) for grant in state.calls.grants)
+    choice = recovery(call) if call.attempts else "retry"
+    if choice in ("fail", "ask"):
+        return choice
+    # What an earlier run was allowed to do on its own, this one may have to ask for.
+    if allowed == "ask" and not (
+        call.approval == "used" or any(grant.covers(call) for grant in state.calls.grants)
     ):
-        return "run"
-    return allowed
+        return "ask"
+    return "run" if choice == "retry" else choice
 
 
 def _refusal(call: CallState) -> Event:

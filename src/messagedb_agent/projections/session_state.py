@@ -7,7 +7,13 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from messagedb_agent.events.agent import AgentConfigured, LLMCallFailed, LLMResponseReceived
-from messagedb_agent.events.system import ErrorOccurred, SessionCompleted, SessionStarted
+from messagedb_agent.events.system import (
+    ErrorOccurred,
+    SessionCompleted,
+    SessionStarted,
+    ThreadForked,
+    ThreadRewound,
+)
 from messagedb_agent.events.tool import ToolExecutionFailed, ToolExecutionRequested
 from messagedb_agent.events.user import (
     SessionTerminationRequested,
@@ -64,6 +70,12 @@ SESSION_STATE: Projection[SessionState] = Projection(
         ErrorOccurred: lambda s, _: _with(s, error_count=s.error_count + 1),
         SessionTerminationRequested: lambda s, _: _with(s, termination_requested=True),
         SessionCompleted: _complete,
+        ThreadForked: lambda s, _: _with(
+            s, status="active", completion_reason=None, termination_requested=False
+        ),
+        ThreadRewound: lambda s, _: _with(
+            s, status="active", completion_reason=None, termination_requested=False
+        ),
         ThreadReopened: lambda s, _: _with(
             s, status="active", completion_reason=None, termination_requested=False
         ),

@@ -8,6 +8,8 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from messagedb_agent.events.agent import LLMResponseReceived, ToolCall
+from messagedb_agent.events.json_text import canonical
+from messagedb_agent.events.system import ThreadForked, ThreadRewound
 from messagedb_agent.events.tool import (
     ToolApprovalRequested,
     ToolEvent,
@@ -20,7 +22,8 @@ from messagedb_agent.events.user import ToolExecutionApproved, ToolExecutionReje
 from messagedb_agent.projections.base import Projection
 from messagedb_agent.projections.messages import ToolResult
 
-Approval: TypeAlias = Literal["none", "pending", "approved"]
+Approval: TypeAlias = Literal["none", "pending", "approved", "used"]
+"""What people said about a call; "used" is an approval under which an attempt was begun."""
 
 
 class CallState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -50,7 +53,9 @@ class Grant(msgspec.Struct, frozen=True, gc=False):
     def covers(self, call: CallState) -> bool:
         """Whether the call may run without asking again."""
         return call.call.name == self.tool_name and (
-            self.any_arguments or call.arguments == self.arguments
+            self.any_arguments
+            # Python finds 1, 1.0 and True equal; a tool need not.
+            or canonical(call.arguments) == canonical(self.arguments)
         )
 
 
@@ -70,16 +75,22 @@ class ToolCalls(msgspec.Struct, frozen=True, gc=False):
         """The open calls that wait for a person."""
         return tuple(call for call in self.open if call.approval == "pending")
 
-    def find(self, call_id: str | None, tool_name: str) -> CallState | None:
+    def find(
+        self, call_id: str | None, tool_name: str, index: int | None = None
+    ) -> CallState | None:
         """
         The open call that an event speaks of.
 
-        Earlier programs did not always write the id. The name then decides if it can: when
-        more than one open call has it, none is meant.
+        Earlier programs did not always write the id. Name and place in the response then
+        decide if they can: when more than one open call fits, none is meant.
         """
         if call_id is not None:
             return next((call for call in self.open if call.call.id == call_id), None)
-        named = [call for call in self.open if call.call.name == tool_name]
+        named = [
+            call
+            for call in self.open
+            if call.call.name == tool_name and index in (None, call.index)
+        ]
         return named[0] if len(named) == 1 else None
 
     def with_call(self, changed: CallState) -> ToolCalls:
@@ -103,23 +114,20 @@ def _named(index: int, call: ToolCall) -> ToolCall:
 
 
 def _change(
-    state: ToolCalls,
-    call_id: str | None,
-    tool_name: str,
-    change: Callable[[CallState], CallState],
+    state: ToolCalls, event: ToolEvent, change: Callable[[CallState], CallState]
 ) -> ToolCalls:
-    call = state.find(call_id, tool_name)
+    call = state.find(event.call_id, event.tool_name, event.tool_index)
     return state if call is None else state.with_call(change(call))
 
 
 def _claim(state: ToolCalls, event: ToolExecutionRequested) -> ToolCalls:
     return _change(
         state,
-        event.call_id,
-        event.tool_name,
-        # The approval was for this attempt; should it be interrupted, the next one needs its own.
+        event,
         lambda call: msgspec.structs.replace(
-            call, attempts=max(event.attempt, call.attempts + 1), approval="none"
+            call,
+            attempts=max(event.attempt, call.attempts + 1),
+            approval="used" if call.approval in ("approved", "used") else "none",
         ),
     )
 
@@ -127,8 +135,7 @@ def _claim(state: ToolCalls, event: ToolExecutionRequested) -> ToolCalls:
 def _start(state: ToolCalls, event: ToolExecutionStarted) -> ToolCalls:
     return _change(
         state,
-        event.call_id,
-        event.tool_name,
+        event,
         lambda call: msgspec.structs.replace(call, attempts=max(1, call.attempts)),
     )
 
@@ -136,8 +143,7 @@ def _start(state: ToolCalls, event: ToolExecutionStarted) -> ToolCalls:
 def _ask(state: ToolCalls, event: ToolApprovalRequested) -> ToolCalls:
     return _change(
         state,
-        event.call_id,
-        event.tool_name,
+        event,
         lambda call: msgspec.structs.replace(call, approval="pending"),
     )
 
@@ -157,8 +163,7 @@ def _approve(state: ToolCalls, event: ToolExecutionApproved) -> ToolCalls:
 def _finish(state: ToolCalls, event: ToolEvent, result: Any, *, is_error: bool) -> ToolCalls:
     return _change(
         state,
-        event.call_id,
-        event.tool_name,
+        event,
         lambda call: _over(call, result, is_error=is_error),
     )
 
@@ -180,9 +185,21 @@ def _reject(state: ToolCalls, event: ToolExecutionRejected) -> ToolCalls:
     text = "The user rejected this tool call."
     if event.reason:
         text = f"{text} Reason: {event.reason}"
-    return _change(
-        state, event.tool_call_id, event.tool_name, lambda call: _over(call, text, is_error=True)
+    call = state.find(event.tool_call_id, event.tool_name)
+    return state if call is None else state.with_call(_over(call, text, is_error=True))
+
+
+def _begin_anew(state: ToolCalls, _event: ThreadForked | ThreadRewound) -> ToolCalls:
+    """What was begun in the other history has no outcome in this one, and nobody granted it."""
+    calls = tuple(
+        call
+        if call.outcome
+        else msgspec.structs.replace(
+            call, attempts=0, approval="none", arguments=call.call.arguments
+        )
+        for call in state.calls
     )
+    return ToolCalls(calls)
 
 
 TOOL_CALLS: Projection[ToolCalls] = Projection(
@@ -198,5 +215,7 @@ TOOL_CALLS: Projection[ToolCalls] = Projection(
         ToolExecutionCompleted: _complete,
         ToolExecutionFailed: _fail,
         ToolExecutionRejected: _reject,
+        ThreadForked: _begin_anew,
+        ThreadRewound: _begin_anew,
     },
 )

@@ -151,13 +151,14 @@ class MessageDBClient:
         if connection is not None:
             return self._append_within(connection, stream_name, events, expected_version)
 
-        def write(own: psycopg.Connection[Any], again: bool) -> tuple[RecordedEvent, ...]:  # noqa: FBT001 - a callback's only flag
+        def write(own: psycopg.Connection[Any], _again: bool) -> tuple[RecordedEvent, ...]:  # noqa: FBT001 - a callback's only flag
             try:
                 return operations.append_events(own, stream_name, events, expected_version)
             except psycopg.Error as error:
-                # After a lost COMMIT the first write itself may be what stands in the way.
-                moved = again and isinstance(translate(error), OptimisticConcurrencyError)
-                if is_duplicate_id(error) or moved:
+                # An earlier write of the same events may be what stands in the way.
+                if is_duplicate_id(error) or isinstance(
+                    translate(error), OptimisticConcurrencyError
+                ):
                     found = operations.find_events(own, stream_name, events)
                     if found is not None:
                         return found
@@ -207,6 +208,21 @@ class MessageDBClient:
         """Take the right to drive a thread; see `ThreadLocks`."""
         return self._patiently(lambda _again: self._locks.acquire(stream_name))
 
+    def query(self, work: Callable[[psycopg.Connection[Any]], T]) -> T:
+        """Run work that may be repeated, again while the server is away, within patience."""
+        return self._perform(lambda connection, _again: work(connection))
+
+    def session(self) -> psycopg.Connection[Any]:
+        """A connection beside the pool, in autocommit mode; who asks for it closes it."""
+        try:
+            return psycopg.connect(autocommit=True, **self._settings)
+        except psycopg.Error as error:
+            raise self._unreachable(error) from error
+
+    def revive(self) -> None:
+        """Have the server brought back, where that is possible from here."""
+        self._revive()
+
     @contextmanager
     def transaction(self) -> Iterator[psycopg.Connection[Any]]:
         """A pooled connection within a transaction, which ends with the block."""
@@ -238,6 +254,9 @@ class MessageDBClient:
             psycopg.connect(autocommit=True, **self._settings).close()
         except psycopg.Error as reason:
             return reason
+        if self._pool.get_stats()["pool_size"] < self._pool.max_size:
+            # It gave up while the server was away, which it no longer is.
+            return psycopg.OperationalError("the server was away for a moment")
         return StoreUnavailableError("all connections of this process stayed busy")
 
     def _perform(self, work: Callable[[psycopg.Connection[Any], bool], T]) -> T:

@@ -12,6 +12,7 @@ from messagedb_agent.errors import (
     OptimisticConcurrencyError,
     SchemaMissingError,
     StoreUnavailableError,
+    UsageError,
 )
 
 # Message DB raises P0001 for this and has no code of its own; the words are the interface.
@@ -54,6 +55,8 @@ def translate(error: psycopg.Error) -> AgentError:
     """The exception of this package that says what a database error means."""
     if isinstance(error, errors.RaiseException) and (found := _WRONG_VERSION.search(str(error))):
         return OptimisticConcurrencyError(found[2], int(found[1]), int(found[3]))
+    if is_duplicate_id(error):
+        return UsageError("an event with one of these ids is stored already")
     if isinstance(error, _MISSING) and "message" in str(error):
         return SchemaMissingError(
             "the Message DB functions are not installed in this database; "

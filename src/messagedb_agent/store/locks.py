@@ -105,10 +105,10 @@ class ThreadLocks:
             return False
         poll = select.poll()
         poll.register(session.fileno(), select.POLLIN)
-        if not poll.poll(0):
-            return True
         try:
-            session.pgconn.consume_input()
+            # A server that goes down says so before it hangs up: read on to the end.
+            while poll.poll(0):
+                session.pgconn.consume_input()
         except psycopg.Error:
             return False
         return not session.broken

@@ -11,6 +11,7 @@ from typing import Any
 from messagedb_agent.errors import OptimisticConcurrencyError, ThreadBusyError, UsageError
 from messagedb_agent.events.base import RecordedEvent
 from messagedb_agent.events.codec import EventRow, decode, encode
+from messagedb_agent.events.json_text import in_stored_order
 from messagedb_agent.store.base import NewEvent
 
 
@@ -46,6 +47,8 @@ class MemoryStore:
             known = [self._by_id.get(new.id) for new in events]
             if all(row is not None and row.stream_name == stream_name for row in known):
                 return tuple(decode(row) for row in known if row is not None)
+            if any(known) or len({new.id for new in events}) < len(events):
+                raise UsageError("an event with one of these ids is stored already")
             version = self.version(stream_name)
             if expected_version is not None and expected_version != version:
                 raise OptimisticConcurrencyError(stream_name, expected_version, version)
@@ -53,7 +56,7 @@ class MemoryStore:
             rows = [
                 EventRow(
                     new.id, stream_name, row.type, version + place, len(self._rows) + place,
-                    row.data, row.metadata, now,
+                    in_stored_order(row.data), row.metadata, now,
                 )
                 for place, (new, row) in enumerate(zip(events, encoded, strict=True), start=1)
             ]  # fmt: skip
@@ -69,7 +72,7 @@ class MemoryStore:
         if connection is not None:
             raise UsageError("a store in memory can not join a database transaction")
         with self._mutex:
-            rows = self._streams.get(stream_name, [])[position:]
+            rows = self._streams.get(stream_name, [])[max(position, 0) :]
         return map(decode, rows)
 
     def version(self, stream_name: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import chain
 from typing import Any, LiteralString
 
 import psycopg
@@ -20,11 +21,13 @@ _WRITE: LiteralString = """
                new.id, $1, new.type, new.data::jsonb, new.metadata::jsonb, new.expected::bigint),
            currval('message_store.messages_global_position_seq'),
            now() AT TIME ZONE 'utc'
-    FROM (VALUES {rows}) AS new (id, type, data, metadata, expected)
+    FROM ({rows}) AS new (id, type, data, metadata, expected)
 """
 
-# Statements of up to this many events are prepared; a turn never has more.
+# Statements of up to this many events are prepared; a turn never has more. A statement has
+# at most 65,535 parameters, so longer batches come as arrays.
 _PREPARED_ROWS = 8
+_MANY_ROWS = "SELECT * FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[])"
 
 _READ: LiteralString = """
     SELECT id, stream_name, type, position, global_position, data, metadata, time
@@ -52,15 +55,20 @@ def append_events(
     Outside a transaction they are committed; inside one they are part of it. Raises psycopg
     errors as they come.
     """
+    if not events:
+        return ()
     encoded = [encode(new.event, new.metadata) for new in events]
-    parameters: list[Any] = [stream_name]
-    for new, row in zip(events, encoded, strict=True):
-        # Only the first row is checked: nobody else writes between two of one statement.
-        expected = expected_version if new is events[0] else None
-        parameters += (new.id, row.type, row.data, row.metadata, expected)
+    # Only the first row is checked: nobody else writes between two of one statement.
+    versions = [expected_version, *[None] * (len(events) - 1)]
+    rows = [
+        (new.id, row.type, row.data, row.metadata, version)
+        for new, row, version in zip(events, encoded, versions, strict=True)
+    ]
+    few = len(rows) <= _PREPARED_ROWS
+    parameters = chain.from_iterable(rows) if few else map(list, zip(*rows, strict=True))
     with psycopg.RawCursor(connection) as cursor:
         cursor.execute(
-            _write_statement(len(encoded)), parameters, prepare=len(encoded) <= _PREPARED_ROWS
+            _write_statement(len(rows) if few else None), [stream_name, *parameters], prepare=few
         )
         places = cursor.fetchall()
     return tuple(
@@ -116,7 +124,9 @@ def stream_version(connection: psycopg.Connection[Any], stream_name: str) -> int
 
 
 @cache
-def _write_statement(count: int) -> bytes:
+def _write_statement(count: int | None) -> bytes:
+    if count is None:
+        return _WRITE.replace("{rows}", _MANY_ROWS).encode()
     columns = ("text", "text", "text", "text", "bigint")
     rows = (
         ", ".join(
@@ -124,7 +134,7 @@ def _write_statement(count: int) -> bytes:
         )
         for row in range(count)
     )
-    return _WRITE.replace("{rows}", ", ".join(f"({row})" for row in rows)).encode()
+    return _WRITE.replace("{rows}", "VALUES " + ", ".join(f"({row})" for row in rows)).encode()
 
 
 def _recorded(

@@ -10,11 +10,9 @@ import psycopg
 import pytest
 
 from messagedb_agent.store import schema
-from tests.postgres import NewDatabase, server
+from tests.postgres import NewDatabase
 from tests.store.schema import genuine
 from tests.store.schema.probing import rolled_back
-
-__all__ = ["server"]
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 

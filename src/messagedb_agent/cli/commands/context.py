@@ -8,14 +8,13 @@ from typing import Any
 
 import msgspec
 
+from messagedb_agent.cli.commands.travel import on_thread
 from messagedb_agent.cli.terminal import complain, paint, say, visible
-from messagedb_agent.cli.wiring import category_of, configuration, reader
+from messagedb_agent.engine.history import read_history
 from messagedb_agent.engine.review import Review, review
-from messagedb_agent.events.codec import decode
 from messagedb_agent.projections.messages import AssistantMessage, Message, UserMessage
 from messagedb_agent.projections.transcript import files_in
 from messagedb_agent.store.stream import parse_stream_name
-from messagedb_agent.store.threads import find_stream, read_rows
 
 _VERDICTS = {
     True: "the very request that was made",
@@ -26,11 +25,8 @@ _VERDICTS = {
 
 def context(options: argparse.Namespace) -> int:
     """Print what the model saw when it was called; exit code 1 when that can't be derived."""
-    category = category_of(options)
-    with reader(configuration(options)) as connection:
-        stream_name = find_stream(connection, category, options.thread)
-        rows = read_rows(connection, stream_name)
-    found = review([decode(row) for row in rows], options.at)
+    with on_thread(options, options.thread) as (store, stream_name):
+        found = review(read_history(store, stream_name, options.at))
     if options.format == "json":
         say(json.dumps(_as_object(found, stream_name), indent=2))
     else:

@@ -1,0 +1,74 @@
+"""A server that goes away and comes back."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from messagedb_agent.events import UserMessageAdded
+from messagedb_agent.store import schema
+from messagedb_agent.store.base import NewEvent
+from messagedb_agent.store.client import MessageDBClient
+from tests.postgres import ThrowawayServer, controlled_server
+
+
+@pytest.fixture(scope="module")
+def mortal() -> Iterator[ThrowawayServer]:
+    """A server of this module's own, so that its deaths disturb nobody."""
+    with controlled_server(synchronous_commit="on") as server:
+        with psycopg.connect(server.dsn) as connection:
+            schema.install(connection)
+        yield server
+
+
+def said(text: str) -> NewEvent:
+    return NewEvent(event=UserMessageAdded(message=text))
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT], ids=["stopped", "crashed"])
+def test_a_store_survives_its_server(mortal: ThrowawayServer, how: signal.Signals) -> None:
+    stream = f"restart:v0-{uuid4()}"
+    with MessageDBClient(conninfo_to_dict(mortal.dsn)) as client:
+        client.append(stream, [said("before")])
+        mortal.stop(how)
+        mortal.start()
+
+        client.append(stream, [said("after")], expected_version=0)
+
+        assert client.version(stream) == 1
+        assert len(list(client.read(stream))) == 2
+
+
+def test_work_that_begins_while_the_server_is_down_waits_for_it(mortal: ThrowawayServer) -> None:
+    stream, waiting = f"restart:v0-{uuid4()}", threading.Event()
+    with MessageDBClient(
+        conninfo_to_dict(mortal.dsn), on_wait=lambda _reason: waiting.set()
+    ) as client:
+        mortal.stop()
+        writer = threading.Thread(target=client.append, args=(stream, [said("patient")]))
+        writer.start()
+        assert waiting.wait(10)
+        mortal.start()
+        writer.join(20)
+
+        assert client.version(stream) == 0
+
+
+def test_a_lock_is_lost_with_its_server_and_can_be_taken_again(mortal: ThrowawayServer) -> None:
+    stream = f"restart:v0-{uuid4()}"
+    with MessageDBClient(conninfo_to_dict(mortal.dsn)) as client:
+        lock = client.lock(stream)
+        assert lock.is_held()
+        mortal.stop()
+        mortal.start()
+
+        assert not lock.is_held()
+        again = client.lock(stream)
+        lock.release()
+        assert again.is_held()
