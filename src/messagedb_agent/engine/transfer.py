@@ -36,7 +36,8 @@ def export_thread(store: EventStore, stream_name: str) -> Iterator[str]:
     """
     The lines of a thread's file: a header, then each stream it needs, the oldest origin first.
 
-    The contents of attachments are part of it. Raises `ThreadNotFoundError` when the thread, or one that it came from, is not there.
+    The contents of attachments are part of it. Raises `ThreadNotFoundError` when the thread,
+    or one that it came from, is not there.
     """
     yield to_json({"format": FORMAT, "version": FORMAT_VERSION, "stream_name": stream_name})
     lineage = _lineage(store, stream_name)

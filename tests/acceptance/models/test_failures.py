@@ -34,7 +34,7 @@ def overloaded(dialect: Dialect) -> Any:
 def test_each_passing_failure_is_an_event_and_the_answer_comes(
     cli: Cli, provider: ProviderServer, dialect: Dialect
 ) -> None:
-    tiny = {"MODEL_RETRY_PAUSE": "0.0001", "MODEL_TIMEOUT": "1"}
+    tiny = {"MODEL_RETRY_PAUSE": "0.0001", "MODEL_TIMEOUT": "2"}
     cli.environment |= {"MODEL_MAX_ATTEMPTS": "20", **tiny}
     middle = 1 if dialect is GEMINI else 3
     text = Reply(text="half an answer")
@@ -54,7 +54,7 @@ def test_each_passing_failure_is_an_event_and_the_answer_comes(
         ],
         "truncated": [broken(text, "end", middle), Reply(frames=())],
         "malformed": [broken(text, "garbage", middle)],
-        "timeout": [broken(text, "", 1, silence=1.5)],
+        "timeout": [broken(text, "", 1, silence=3.0)],
     }
     provider.script(*(reply for replies in faults.values() for reply in replies), text)
 
