@@ -126,3 +126,15 @@ def test_wrong_settings_are_named(cli: Cli) -> None:
 
     assert ended.code == 2
     assert all(name in ended.err for name in wrong)
+
+
+def test_context_follows_a_fork_to_where_it_came_from(cli: Cli) -> None:
+    model = cli.script("s", {"text": "one"}, {"text": "two"})
+    cli("start", "first", "--thread-id", "t", "--model", model)
+    cli("fork", "t", "--thread-id", "f", "--message", "and then?")
+    cli("continue", "f", "--model", model)
+
+    context = cli("context", "f", "--format", "json").json()
+
+    assert (context["thread_id"], context["matches"]) == ("f", True)
+    assert [message["text"] for message in context["messages"]] == ["first", "one", "and then?"]

@@ -60,7 +60,7 @@ def show(options: argparse.Namespace) -> int:
         if not write(sys.stdout, f"{_text(row, full=options.full)}\n"):
             return 0
     usage = _usage(rows)
-    if usage["total_tokens"]:
+    if usage["cost_usd"] != 0:
         say(paint(in_words(usage), "dim"))
     return 0
 
