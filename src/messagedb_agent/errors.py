@@ -106,6 +106,10 @@ class RunStoppedError(AgentError):
     exit_code = 130
 
 
+class RunHandedOverError(AgentError):
+    """This process is about to leave; the thread goes on wherever it is driven next."""
+
+
 class ClaimLostError(AgentError):
     """Another process has taken over the step; this process's result was dropped."""
 

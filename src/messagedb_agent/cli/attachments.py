@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from messagedb_agent.engine.attachments import Attachment
+from messagedb_agent.engine.attachments import Attachment, store_attachment
 from messagedb_agent.errors import UsageError
+from messagedb_agent.events.base import JSONObject
+from messagedb_agent.store.base import EventStore
 
 MAX_IMAGE_BYTES = 5 * 1024 * 1024
 MAX_PDF_BYTES = 20 * 1024 * 1024
@@ -30,6 +33,13 @@ def read_attachments(files: list[str]) -> tuple[Attachment, ...]:
             f"the attachments have {total:,} bytes together; at most {MAX_TOTAL_BYTES:,} can go"
         )
     return attachments
+
+
+def keep_attachments(
+    store: EventStore, attachments: Sequence[Attachment]
+) -> tuple[JSONObject, ...] | None:
+    """Store them; gives the content of the message that refers to them, if there are any."""
+    return tuple(store_attachment(store, attachment) for attachment in attachments) or None
 
 
 def media_type_of(content: bytes) -> str | None:

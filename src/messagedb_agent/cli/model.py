@@ -102,7 +102,9 @@ def limits_for(options: argparse.Namespace, config: Config, name: str) -> Limits
     from messagedb_agent.engine.limits import Limits
 
     limits = Limits(
-        max_steps=options.max_steps or config.max_iterations, max_tokens=options.max_tokens
+        max_steps=options.max_steps or config.max_iterations,
+        max_tokens=options.max_tokens,
+        max_seconds=options.max_seconds,
     )
     if getattr(options, "max_cost", None) is None:
         return limits

@@ -35,6 +35,17 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         default="text",
         help="text: the answer; json: one object; jsonl: one object for each recorded event",
     )
+    add_agent_options(parser)
+    parser.add_argument(
+        "--no-follow",
+        action="store_true",
+        help="leave with exit code 5 when another process drives the thread",
+    )
+    parser.add_argument("--show-thinking", action="store_true", help="show the model's thinking")
+
+
+def add_agent_options(parser: argparse.ArgumentParser) -> None:
+    """Which agent works, and what it may do."""
     parser.add_argument("--model", metavar="NAME", help="model to use (default: MODEL_NAME)")
     parser.add_argument("--system", metavar="FILE", help="file with the system prompt")
     parser.add_argument(
@@ -57,15 +68,10 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-tokens", metavar="N", type=count, help="tokens before the turn stops"
     )
+    parser.add_argument("--max-seconds", metavar="N", type=count, help="time before the turn stops")
     parser.add_argument(
         "--workspace", metavar="DIR", help="folder that file tools may use (default: current)"
     )
-    parser.add_argument(
-        "--no-follow",
-        action="store_true",
-        help="leave with exit code 5 when another process drives the thread",
-    )
-    parser.add_argument("--show-thinking", action="store_true", help="show the model's thinking")
 
 
 def add_subscribe_options(parser: argparse.ArgumentParser) -> None:

@@ -14,12 +14,14 @@ from messagedb_agent.cli.grammar import (
 )
 from messagedb_agent.cli.model_options import add_model_commands, add_model_options
 from messagedb_agent.cli.options import (
+    add_agent_options,
     add_common,
     add_run_options,
     add_subscribe_options,
     count,
 )
 from messagedb_agent.cli.parser_travel import add_travel_commands
+from messagedb_agent.cli.worker_parser import add_waiting_options, add_worker_commands
 
 _EXAMPLES = """\
 first steps:
@@ -56,10 +58,12 @@ def build_parser() -> argparse.ArgumentParser:
         _add_subscribe,
         _add_approve,
         _add_deny,
+        add_worker_commands,
         _add_interrupt,
         _add_end,
         add_travel_commands,
         add_model_commands,
+        _add_tui,
         _add_db,
         _add_doctor,
         _add_version,
@@ -85,9 +89,7 @@ def _add_start(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("message", metavar="MSG", help="first message; - reads it from stdin")
     parser.add_argument("--thread-id", metavar="ID", help="id of the new thread")
-    parser.add_argument(
-        "--no-wait", action="store_true", help="record the message only, run nothing"
-    )
+    add_waiting_options(parser)
     add_run_options(parser)
 
 
@@ -103,9 +105,7 @@ def _add_message(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("thread", metavar="THREAD", help=THREAD)
     parser.add_argument("message", metavar="MSG", help="the message; - reads it from stdin")
-    parser.add_argument(
-        "--no-wait", action="store_true", help="record the message only, run nothing"
-    )
+    add_waiting_options(parser)
     parser.add_argument("--reopen", action="store_true", help="reopen the thread if it has ended")
     add_run_options(parser)
 
@@ -120,6 +120,7 @@ def _add_continue(commands: Subparsers, common: argparse.ArgumentParser) -> None
         examples="  ./cli continue last --max-steps 200",
     )
     parser.add_argument("thread", metavar="THREAD", help=THREAD)
+    add_waiting_options(parser)
     add_run_options(parser)
 
 
@@ -137,6 +138,9 @@ def _add_show(commands: Subparsers, common: argparse.ArgumentParser) -> None:
         "--format", choices=("text", "json"), default="text", help="text: to read; json: an array"
     )
     parser.add_argument("--full", action="store_true", help="everything, with metadata")
+    parser.add_argument(
+        "--follow", action="store_true", help="go on with what comes, as it comes, until Ctrl+C"
+    )
 
 
 def _add_list(commands: Subparsers, common: argparse.ArgumentParser) -> None:
@@ -226,6 +230,21 @@ def _add_end(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     parser = add_command(commands, common, "end", lazily("manage", "end"), "end a thread")
     parser.add_argument("thread", metavar="THREAD", help=THREAD)
     parser.add_argument("--reason", metavar="TEXT", help="why it ends")
+
+
+def _add_tui(commands: Subparsers, common: argparse.ArgumentParser) -> None:
+    parser = add_command(
+        commands,
+        common,
+        "tui",
+        lazily("tui", "run"),
+        "work with threads on a full screen",
+        examples="  ./tui\n  ./tui --thread-id last --model offline",
+    )
+    parser.add_argument(
+        "--thread-id", metavar="THREAD", help=f"thread to open: {THREAD} (default: a new one)"
+    )
+    add_agent_options(parser)
 
 
 def _add_db(commands: Subparsers, common: argparse.ArgumentParser) -> None:

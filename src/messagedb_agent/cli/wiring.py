@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from messagedb_agent.config import Config, load_config
 from messagedb_agent.errors import SchemaMissingError, UsageError
@@ -90,8 +90,18 @@ def reader(config: Config) -> Iterator[QuickConnection]:
 
 
 @contextmanager
-def writer(config: Config) -> Iterator[MessageDBClient]:
-    """The event store, for commands that write."""
+def writer(
+    config: Config,
+    on_wait: Callable[[str], None] | None = None,
+    *,
+    max_connections: int = 10,
+    settings: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
+) -> Iterator[MessageDBClient]:
+    """
+    The event store, for commands that write.
+
+    `on_wait` is told when it is waited for; `settings` may add connection parameters.
+    """
     import logging
 
     from messagedb_agent.cli.terminal import complain
@@ -107,7 +117,12 @@ def writer(config: Config) -> Iterator[MessageDBClient]:
 
     with (
         database(config) as conninfo,
-        MessageDBClient(conninfo, on_wait=complain, revive=revive) as store,
+        MessageDBClient(
+            settings(conninfo),
+            max_connections=max_connections,
+            on_wait=on_wait or complain,
+            revive=revive,
+        ) as store,
     ):
         try:
             store.health_check()

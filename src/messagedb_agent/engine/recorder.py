@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import psycopg
@@ -14,10 +15,18 @@ from messagedb_agent.events.base import Event, RecordedEvent
 from messagedb_agent.events.codec import as_stored
 from messagedb_agent.projections.base import Projected
 from messagedb_agent.projections.thread_state import THREAD_STATE, ThreadState
-from messagedb_agent.store.base import EventStore, NewEvent
+from messagedb_agent.store.base import DEFAULT_BATCH_SIZE, EventStore, NewEvent
+from messagedb_agent.store.snapshots import load_snapshot, save_snapshot
 
 Observer = Callable[[RecordedEvent], None]
-"""Sees each recorded event of the thread once, in order; changes nothing."""
+"""
+Sees each event that is read or recorded once, in order; changes nothing.
+
+Of a long thread's past that is what came after its snapshot.
+"""
+
+SNAPSHOT_AFTER = DEFAULT_BATCH_SIZE
+"""The number of events that is worth a snapshot: reading fewer takes a single page."""
 
 Annotate = Callable[[Sequence[tuple[str, Event]]], Mapping[str, Any]]
 """Metadata to add to events that are about to be written together, given with their ids."""
@@ -54,6 +63,7 @@ class Recorder:
         self._facts: list[NewEvent] = []
         self._intentions: list[NewEvent] = []
         self._stands: Stands | None = None
+        self._kept = -1
         self.state = self._committed.state
 
     @property
@@ -66,12 +76,39 @@ class Recorder:
         """The position that the last event will have once the buffer is committed."""
         return self._committed.version + len(self._facts) + len(self._intentions)
 
+    def open(self) -> None:
+        """Read the stream; of a long one, what came after its snapshot."""
+        first = tuple(islice(self._store.read(self.stream_name), SNAPSHOT_AFTER))
+        if len(first) < SNAPSHOT_AFTER:
+            self._advance(first)
+            return
+        snapshot = load_snapshot(self._store, self.stream_name, THREAD_STATE)
+        if snapshot is None:
+            self._advance(first)
+        else:
+            self._committed, self._kept = snapshot, snapshot.version
+            self.state = snapshot.state
+        self.catch_up()
+
+    def keep_snapshot(self) -> None:
+        """
+        Keep the state for the next process to open the thread, if much has happened since.
+
+        Waiting for a tenth of the stream bounds what all snapshots together have cost to a
+        multiple of the last one, and what is left to be read to a fraction of the stream.
+        """
+        if self.version - self._kept >= max(SNAPSHOT_AFTER, self.version // 10):
+            self._kept = self.version
+            save_snapshot(self._store, self.stream_name, self._committed)
+
     def catch_up(self, connection: psycopg.Connection[Any] | None = None) -> None:
         """Read and fold what was appended since."""
         arrived = self._store.read(
             self.stream_name, position=self.version + 1, connection=connection
         )
-        self._advance(tuple(arrived))
+        # Page by page, for all events of a long stream at once would take much memory.
+        while page := tuple(islice(arrived, DEFAULT_BATCH_SIZE)):
+            self._advance(page)
 
     def conclude(self, events: Sequence[Event], stands: Stands) -> None:
         """Add facts to the buffer: they hold whatever else happened, while `stands` says so."""

@@ -7,9 +7,10 @@ from typing import Any
 
 import psycopg
 
-from messagedb_agent.engine.history import advance_thread
+from messagedb_agent.engine.recorder import Recorder
 from messagedb_agent.engine.thread import user_message
 from messagedb_agent.errors import ThreadEndedError, ThreadNotFoundError, UsageError
+from messagedb_agent.events.agent import AgentConfigured
 from messagedb_agent.events.base import Event, JSONObject
 from messagedb_agent.events.system import SessionCompleted, SessionStarted
 from messagedb_agent.events.tool import ToolExecutionCompleted
@@ -19,9 +20,10 @@ from messagedb_agent.events.user import (
     ToolExecutionApproved,
     ToolExecutionRejected,
     TurnInterruptRequested,
+    TurnResumed,
 )
 from messagedb_agent.projections.interruption import identity, interruption
-from messagedb_agent.projections.thread_state import THREAD_STATE, ThreadState
+from messagedb_agent.projections.thread_state import ThreadState
 from messagedb_agent.projections.tool_calls import CallState
 from messagedb_agent.store.base import NO_STREAM, EventStore, NewEvent
 from messagedb_agent.store.stream import (
@@ -35,13 +37,13 @@ from messagedb_agent.store.stream import (
 
 def read_state(store: EventStore, stream_name: str) -> ThreadState:
     """The state of a thread. Raises `ThreadNotFoundError` when it has no events."""
-    own = tuple(store.read(stream_name))
-    projected = advance_thread(store, stream_name, THREAD_STATE.at_start(), own)
-    if projected.version == NO_STREAM:
+    recorder = Recorder(store, stream_name)
+    recorder.open()
+    if recorder.version == NO_STREAM:
         raise ThreadNotFoundError(
             f"there is no thread {parse_stream_name(stream_name).thread_id}; `./cli list` shows all"
         )
-    return projected.state
+    return recorder.state
 
 
 def start_session(
@@ -53,6 +55,7 @@ def start_session(
     version: str = DEFAULT_VERSION,
     content: tuple[JSONObject, ...] | None = None,
     initial_context: Any = None,
+    configuration: AgentConfigured | None = None,
     connection: psycopg.Connection[Any] | None = None,
 ) -> str:
     """
@@ -60,11 +63,13 @@ def start_session(
 
     With `connection` both events join the transaction open there, which then holds Message
     DB's lock on the category until it ends: keep it short, and write these events last.
+    `configuration` tells whoever drives the thread which model it is for.
     Raises `OptimisticConcurrencyError` when the thread exists.
     """
     thread_id = thread_id or generate_thread_id()
     events = (
         SessionStarted(thread_id=thread_id, initial_context=initial_context),
+        *((configuration,) if configuration else ()),
         user_message(message, content),
     )
     _append(
@@ -83,10 +88,11 @@ def add_message(
     message: str,
     *,
     content: tuple[JSONObject, ...] | None = None,
+    configuration: AgentConfigured | None = None,
     connection: psycopg.Connection[Any] | None = None,
 ) -> None:
     """
-    Append a user message, whoever drives the thread; `connection` is as in `start_session`.
+    Append a user message, whoever drives the thread; the rest is as in `start_session`.
 
     Raises `ThreadEndedError` when the thread takes no more messages.
     """
@@ -94,7 +100,8 @@ def add_message(
         raise ThreadEndedError(
             f"thread {parse_stream_name(stream_name).thread_id} has ended; `--reopen` reopens it"
         )
-    _append(store, stream_name, (user_message(message, content),), connection=connection)
+    events = (*((configuration,) if configuration else ()), user_message(message, content))
+    _append(store, stream_name, events, connection=connection)
 
 
 def terminate_session(
@@ -128,6 +135,14 @@ def reopen_session(store: EventStore, stream_name: str) -> None:
     """Let an ended thread take messages again."""
     if read_state(store, stream_name).session.is_ended:
         _append(store, stream_name, (ThreadReopened(),))
+
+
+def resume_session(store: EventStore, stream_name: str) -> bool:
+    """Let a turn go on that failed, was interrupted or met a limit; False when none did."""
+    if not read_state(store, stream_name).turn.halted:
+        return False
+    _append(store, stream_name, (TurnResumed(),))
+    return True
 
 
 def find_pending(state: ThreadState, call_id: str | None) -> tuple[CallState, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from messagedb_agent.engine.steps.llm import ModelMemory
 from messagedb_agent.engine.watch import Watch
 from messagedb_agent.errors import (
     ClaimLostError,
+    RunHandedOverError,
     RunStoppedError,
     ThreadBusyError,
     ThreadEndedError,
@@ -99,11 +101,16 @@ class AgentThread:
         self._memory = ModelMemory()
         self._attachments = Attachments(store)
         self._loop: Loop | None = None
+        self._began = 0.0
         self._store = store
         self._lock: ThreadLock | None = None
         self._exits = ExitStack()
         self._acting = False
+        self._handed_over = False
         self._watch = Watch(store, stream_name, self._watched_version, self.cancelled.set)
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._began
 
     def _watched_version(self) -> int | None:
         return self._recorder.version if self._acting else None
@@ -112,7 +119,7 @@ class AgentThread:
         self._lock = self._store.lock(self.stream_name)
         self._exits.callback(self._release)
         with self._exits.pop_all() as exits:
-            self._recorder.catch_up()
+            self._recorder.open()
             self._exits = exits.pop_all()
         return self
 
@@ -148,8 +155,19 @@ class AgentThread:
         self.cancelled.set()
         return self._acting
 
+    def hand_over(self) -> None:
+        """
+        Let the run end with `RunHandedOverError` before its next claim.
+
+        No event tells of it: a step that is running gets its outcome, and whoever drives the
+        thread next goes on from there.
+        """
+        self._handed_over = True
+
     def keep_going(self) -> None:
         """Raise unless this run may still make claims."""
+        if self._handed_over:
+            raise RunHandedOverError(f"{self.stream_name}: this process is about to leave")
         if self.cancelled.is_set():
             raise RunStoppedError(f"{self.stream_name}: the run was interrupted")
         assert self._lock is not None, "the thread is not open"
@@ -206,20 +224,22 @@ class AgentThread:
         if self._loop is None or self._loop.agent is not agent:
             self._loop = Loop(
                 agent,
-                agent.deciders(),
+                agent.deciders(self._elapsed),
                 self._store,
                 self._recorder,
                 self,
                 self._memory,
                 self._attachments,
             )
+        self._began = time.monotonic()
         try:
             stop = self._loop.run().reason
+            self._recorder.keep_snapshot()
         except (KeyboardInterrupt, RunStoppedError):
             self._record_interruption()
             stop = "interrupted"
-        except (ThreadBusyError, ClaimLostError):
-            # Another process drives the thread now; what the user said must still get there.
+        except (ThreadBusyError, ClaimLostError, RunHandedOverError):
+            # Another process goes on with the thread; what happened here must still get there.
             self._recorder.settle()
             raise
         finally:

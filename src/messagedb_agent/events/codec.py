@@ -43,6 +43,7 @@ class _Plan(NamedTuple):
 
     data_fields: tuple[str, ...]
     metadata_fields: tuple[str, ...]
+    optional: frozenset[str]
     decode: Callable[[str], Event]
     decode_metadata: Callable[[str], Any] | None
 
@@ -59,6 +60,7 @@ def _plan(cls: type[Event]) -> _Plan:
     return _Plan(
         data_fields=tuple(name for name in fields if name not in cls.METADATA),
         metadata_fields=extra,
+        optional=frozenset(name for name, field in fields.items() if field.default is None),
         decode=msgspec.json.Decoder(cls).decode,
         decode_metadata=decode_metadata,
     )
@@ -73,16 +75,17 @@ def encode(event: Event, metadata: Mapping[str, Any] | None = None) -> EncodedEv
     if isinstance(event, UnknownEvent):
         return EncodedEvent(event.type_name, to_json(event.data), _metadata_text(metadata or {}))
     plan = _plan(type(event))
-    merged = {**_present(event, plan.metadata_fields), **(metadata or {})}
+    merged = {**_present(event, plan.metadata_fields, plan.optional), **(metadata or {})}
     if type(event).SCHEMA_VERSION > 1:
         merged[SCHEMA_VERSION_KEY] = type(event).SCHEMA_VERSION
-    data = to_json(_present(event, plan.data_fields))
+    data = to_json(_present(event, plan.data_fields, plan.optional))
     return EncodedEvent(type(event).__name__, data, _metadata_text(merged))
 
 
-def _present(event: Event, names: tuple[str, ...]) -> dict[str, Any]:
+def _present(event: Event, names: tuple[str, ...], optional: frozenset[str]) -> dict[str, Any]:
+    """The fields to write: what is None and reads as None when it is absent, is left out."""
     values = ((name, getattr(event, name)) for name in names)
-    return {name: value for name, value in values if value is not None}
+    return {name: value for name, value in values if value is not None or name not in optional}
 
 
 def _metadata_text(metadata: Mapping[str, Any]) -> str | None:

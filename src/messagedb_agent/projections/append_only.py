@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Generic, TypeVar, overload
 
 T = TypeVar("T")
@@ -24,24 +25,26 @@ class AppendOnly(Sequence[T], Generic[T]):
 
     def append(self, item: T) -> AppendOnly[T]:
         """This sequence and one more item."""
-        return self.extend((item,))
+        items = self._own_items()
+        items.append(item)
+        return _of(items)
 
     def extend(self, items: Iterable[T]) -> AppendOnly[T]:
         """This sequence and more items."""
-        shared = self._items
-        if len(shared) != self._length:
-            shared = shared[: self._length]
-        shared.extend(items)
-        longer: AppendOnly[T] = AppendOnly.__new__(AppendOnly)
-        longer._items, longer._length = shared, len(shared)
-        return longer
+        longer = self._own_items()
+        longer.extend(items)
+        return _of(longer)
+
+    def _own_items(self) -> list[T]:
+        """The shared list if nobody has extended it yet, or else a copy."""
+        items = self._items
+        return items if len(items) == self._length else items[: self._length]
 
     def __len__(self) -> int:
         return self._length
 
     def __iter__(self) -> Iterator[T]:
-        for index in range(self._length):
-            yield self._items[index]
+        return islice(self._items, self._length)
 
     @overload
     def __getitem__(self, index: int) -> T: ...
@@ -66,3 +69,9 @@ class AppendOnly(Sequence[T], Generic[T]):
 
     def __repr__(self) -> str:
         return f"AppendOnly({list(self)!r})"
+
+
+def _of(items: list[T]) -> AppendOnly[T]:
+    longer: AppendOnly[T] = AppendOnly.__new__(AppendOnly)
+    longer._items, longer._length = items, len(items)  # noqa: SLF001 - its own module
+    return longer

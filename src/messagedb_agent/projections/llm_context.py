@@ -9,8 +9,6 @@ tool call is directly followed by its result, as all providers demand.
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from messagedb_agent.events.agent import (
@@ -67,7 +65,7 @@ def _configure(state: LLMContext, event: AgentConfigured) -> LLMContext:
     return LLMContext(messages, state.held, state.calls, state.claimed, event)
 
 
-def _binding(configuration: AgentConfigured) -> tuple[Any, ...]:
+def _binding(configuration: AgentConfigured) -> tuple[object, ...]:
     return configuration.system_prompt, configuration.tools, configuration.model_name
 
 
@@ -87,30 +85,33 @@ def _hear(state: LLMContext, event: UserMessageAdded) -> LLMContext:
     )
 
 
-def _settled(state: LLMContext, *, claimed: bool) -> LLMContext:
-    """The exchange is over: open calls, if any, get a result, and held messages their turn."""
+def _settled(state: LLMContext, calls: ToolCalls, *, claimed: bool) -> LLMContext:
+    """The exchange is over: these calls, if any, get a result, and held messages their turn."""
     messages = state.messages
-    if state.calls.calls:
+    if calls.calls:
         messages = messages.extend(
-            call.outcome or ToolResult(call.call.id, call.call.name, NO_RESULT, is_error=True)
-            for call in state.calls.calls
+            [
+                call.outcome or ToolResult(call.call.id, call.call.name, NO_RESULT, is_error=True)
+                for call in calls.calls
+            ]
         )
+        calls = ToolCalls((), calls.grants)
     if state.held:
         messages = messages.extend(state.held)
-    return LLMContext(messages, (), ToolCalls((), state.calls.grants), claimed, state.configuration)
+    return LLMContext(messages, (), calls, claimed, state.configuration)
 
 
 def _claim(state: LLMContext, _event: LLMCallRequested | LLMCallStarted) -> LLMContext:
-    return _settled(state, claimed=True)
+    return _settled(state, state.calls, claimed=True)
 
 
 def _answer(state: LLMContext, event: LLMResponseReceived) -> LLMContext:
     if state.calls.calls:
-        state = _settled(state, claimed=False)
+        state = _settled(state, state.calls, claimed=False)
     calls = TOOL_CALLS.apply(state.calls, event)
     message = AssistantMessage(
         event.response_text,
-        tuple(call.call for call in calls.calls),
+        tuple([call.call for call in calls.calls]),
         event.content or (),
         event.api,
         event.model_name,
@@ -126,32 +127,32 @@ def _answer(state: LLMContext, event: LLMResponseReceived) -> LLMContext:
 def _fail(state: LLMContext, _event: LLMCallFailed | TurnInterrupted) -> LLMContext:
     if state.calls.open:
         return state
-    return _settled(state, claimed=False)
+    return _settled(state, state.calls, claimed=False)
 
 
-def _tool(state: LLMContext, event: Event) -> LLMContext:
-    calls = TOOL_CALLS.apply(state.calls, event)
-    if calls is state.calls:
-        return state
-    changed = LLMContext(state.messages, state.held, calls, state.claimed, state.configuration)
-    if calls.calls and not calls.open:
-        return _settled(changed, claimed=False)
-    return changed
+def _with_calls(change: Handler[ToolCalls]) -> Handler[LLMContext]:
+    def handler(state: LLMContext, event: Event) -> LLMContext:
+        calls = change(state.calls, event)
+        if calls is state.calls:
+            return state
+        if calls.calls and not calls.open:
+            return _settled(state, calls, claimed=False)
+        return LLMContext(state.messages, state.held, calls, state.claimed, state.configuration)
+
+    return handler
 
 
 def _begin_anew(state: LLMContext, event: ThreadForked | ThreadRewound) -> LLMContext:
-    state = LLMContext(
-        state.messages,
-        state.held,
-        TOOL_CALLS.apply(state.calls, event),
-        False,  # noqa: FBT003 - field order
-        state.configuration,
-    )
-    return state if state.calls.open else _settled(state, claimed=False)
+    calls = TOOL_CALLS.apply(state.calls, event)
+    if not calls.open:
+        return _settled(state, calls, claimed=False)
+    return LLMContext(state.messages, state.held, calls, False, state.configuration)  # noqa: FBT003 - field order
 
 
-_TOOL_EVENTS: dict[type[Event], Handler[Any]] = {
-    kind: _tool for kind in TOOL_CALLS.handlers if kind is not LLMResponseReceived
+_TOOL_EVENTS: dict[type[Event], Handler[LLMContext]] = {
+    kind: _with_calls(change)
+    for kind, change in TOOL_CALLS.handlers.items()
+    if kind is not LLMResponseReceived
 }
 
 LLM_CONTEXT: Projection[LLMContext] = Projection(

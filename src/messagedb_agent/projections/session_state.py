@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
 from messagedb_agent.events.agent import AgentConfigured, LLMCallFailed, LLMResponseReceived
 from messagedb_agent.events.system import (
@@ -46,13 +47,9 @@ class SessionState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         return self.status in ("completed", "failed")
 
 
-def _with(state: SessionState, **changes: Any) -> SessionState:
-    return msgspec.structs.replace(state, **changes)
-
-
 def _complete(state: SessionState, event: SessionCompleted) -> SessionState:
     status: Status = "completed" if event.completion_reason == "success" else "failed"
-    return _with(state, status=status, completion_reason=event.completion_reason)
+    return replace(state, status=status, completion_reason=event.completion_reason)
 
 
 SESSION_STATE: Projection[SessionState] = Projection(
@@ -60,25 +57,25 @@ SESSION_STATE: Projection[SessionState] = Projection(
     version=1,
     initial=SessionState(),
     handlers={
-        SessionStarted: lambda s, e: _with(s, thread_id=e.thread_id, status="active"),
-        AgentConfigured: lambda s, e: _with(s, model_name=e.model_name),
-        UserMessageAdded: lambda s, _: _with(s, message_count=s.message_count + 1),
-        LLMResponseReceived: lambda s, _: _with(s, llm_call_count=s.llm_call_count + 1),
-        LLMCallFailed: lambda s, _: _with(s, error_count=s.error_count + 1),
-        ToolExecutionRequested: lambda s, _: _with(s, tool_call_count=s.tool_call_count + 1),
-        ToolExecutionFailed: lambda s, _: _with(s, error_count=s.error_count + 1),
-        ErrorOccurred: lambda s, _: _with(s, error_count=s.error_count + 1),
-        SessionTerminationRequested: lambda s, _: _with(s, termination_requested=True),
+        SessionStarted: lambda s, e: replace(s, thread_id=e.thread_id, status="active"),
+        AgentConfigured: lambda s, e: replace(s, model_name=e.model_name),
+        UserMessageAdded: lambda s, _: replace(s, message_count=s.message_count + 1),
+        LLMResponseReceived: lambda s, _: replace(s, llm_call_count=s.llm_call_count + 1),
+        LLMCallFailed: lambda s, _: replace(s, error_count=s.error_count + 1),
+        ToolExecutionRequested: lambda s, _: replace(s, tool_call_count=s.tool_call_count + 1),
+        ToolExecutionFailed: lambda s, _: replace(s, error_count=s.error_count + 1),
+        ErrorOccurred: lambda s, _: replace(s, error_count=s.error_count + 1),
+        SessionTerminationRequested: lambda s, _: replace(s, termination_requested=True),
         SessionCompleted: _complete,
-        ThreadForked: lambda s, _: _with(
+        ThreadForked: lambda s, _: replace(
             s, status="active", completion_reason=None, termination_requested=False
         ),
-        ThreadRewound: lambda s, _: _with(
+        ThreadRewound: lambda s, _: replace(
             s, status="active", completion_reason=None, termination_requested=False
         ),
-        ThreadReopened: lambda s, _: _with(
+        ThreadReopened: lambda s, _: replace(
             s, status="active", completion_reason=None, termination_requested=False
         ),
-        ThreadRenamed: lambda s, e: _with(s, title=e.title),
+        ThreadRenamed: lambda s, e: replace(s, title=e.title),
     },
 )

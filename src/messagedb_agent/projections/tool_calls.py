@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
 from messagedb_agent.events.agent import LLMResponseReceived, ToolCall
 from messagedb_agent.events.json_text import canonical
@@ -42,6 +42,11 @@ class CallState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     approval: Approval = "none"
     outcome: ToolResult | None = None
 
+    @property
+    def is_nameless(self) -> bool:
+        """Whether the model gave the call no id, so that it has the one made here."""
+        return self.call.id == f"call_{self.index}"
+
 
 class Grant(msgspec.Struct, frozen=True, gc=False):
     """A standing permission: for a tool, or for a tool with exactly these arguments."""
@@ -68,7 +73,7 @@ class ToolCalls(msgspec.Struct, frozen=True, gc=False):
     @property
     def open(self) -> tuple[CallState, ...]:
         """The calls that still need an outcome."""
-        return tuple(call for call in self.calls if call.outcome is None)
+        return tuple([call for call in self.calls if call.outcome is None])
 
     @property
     def pending(self) -> tuple[CallState, ...]:
@@ -84,19 +89,22 @@ class ToolCalls(msgspec.Struct, frozen=True, gc=False):
         Earlier programs did not always write the id. Name and place in the response then
         decide if they can: when more than one open call fits, none is meant.
         """
-        if call_id is not None:
-            return next((call for call in self.open if call.call.id == call_id), None)
-        named = [
-            call
-            for call in self.open
-            if call.call.name == tool_name and index in (None, call.index)
-        ]
-        return named[0] if len(named) == 1 else None
+        if call_id is None:
+            named = [
+                call
+                for call in self.open
+                if call.call.name == tool_name and index in (None, call.index)
+            ]
+            return named[0] if len(named) == 1 else None
+        for call in self.calls:
+            if call.call.id == call_id and call.outcome is None:
+                return call
+        return None
 
     def with_call(self, changed: CallState) -> ToolCalls:
         """The same calls, one of them changed."""
-        calls = tuple(changed if call.index == changed.index else call for call in self.calls)
-        return ToolCalls(calls, self.grants)
+        before, after = self.calls[: changed.index], self.calls[changed.index + 1 :]
+        return ToolCalls((*before, changed, *after), self.grants)
 
 
 def _respond(state: ToolCalls, event: LLMResponseReceived) -> ToolCalls:
@@ -113,39 +121,33 @@ def _named(index: int, call: ToolCall) -> ToolCall:
     return call if call.id else ToolCall(f"call_{index}", call.name, call.arguments)
 
 
-def _change(
-    state: ToolCalls, event: ToolEvent, change: Callable[[CallState], CallState]
-) -> ToolCalls:
-    call = state.find(event.call_id, event.tool_name, event.tool_index)
-    return state if call is None else state.with_call(change(call))
+def _meant(state: ToolCalls, event: ToolEvent) -> CallState | None:
+    call_id = event.call_id
+    if call_id is not None and not any(call.call.id == call_id for call in state.calls):
+        # Earlier programs gave ids to calls that the model had left without one.
+        call_id = None if all(call.is_nameless for call in state.open) else call_id
+    return state.find(call_id, event.tool_name, event.tool_index)
 
 
 def _claim(state: ToolCalls, event: ToolExecutionRequested) -> ToolCalls:
-    return _change(
-        state,
-        event,
-        lambda call: msgspec.structs.replace(
-            call,
-            attempts=max(event.attempt, call.attempts + 1),
-            approval="used" if call.approval in ("approved", "used") else "none",
-        ),
-    )
+    call = _meant(state, event)
+    if call is None:
+        return state
+    attempts = max(event.attempt, call.attempts + 1)
+    approval: Approval = "used" if call.approval in ("approved", "used") else "none"
+    return state.with_call(replace(call, attempts=attempts, approval=approval))
 
 
 def _start(state: ToolCalls, event: ToolExecutionStarted) -> ToolCalls:
-    return _change(
-        state,
-        event,
-        lambda call: msgspec.structs.replace(call, attempts=max(1, call.attempts)),
-    )
+    call = _meant(state, event)
+    if call is None:
+        return state
+    return state.with_call(replace(call, attempts=max(1, call.attempts)))
 
 
 def _ask(state: ToolCalls, event: ToolApprovalRequested) -> ToolCalls:
-    return _change(
-        state,
-        event,
-        lambda call: msgspec.structs.replace(call, approval="pending"),
-    )
+    call = _meant(state, event)
+    return state if call is None else state.with_call(replace(call, approval="pending"))
 
 
 def _approve(state: ToolCalls, event: ToolExecutionApproved) -> ToolCalls:
@@ -153,32 +155,28 @@ def _approve(state: ToolCalls, event: ToolExecutionApproved) -> ToolCalls:
     if call is None:
         return state
     arguments = call.arguments if event.edited_arguments is None else event.edited_arguments
-    state = state.with_call(msgspec.structs.replace(call, approval="approved", arguments=arguments))
+    state = state.with_call(replace(call, approval="approved", arguments=arguments))
     if event.remember not in ("tool", "arguments"):
         return state
     grant = Grant(call.call.name, arguments, event.remember == "tool")
     return ToolCalls(state.calls, (*state.grants, grant))
 
 
-def _finish(state: ToolCalls, event: ToolEvent, result: Any, *, is_error: bool) -> ToolCalls:
-    return _change(
-        state,
-        event,
-        lambda call: _over(call, result, is_error=is_error),
-    )
-
-
-def _over(call: CallState, result: Any, *, is_error: bool) -> CallState:
+def _finish(state: ToolCalls, call: CallState | None, result: Any, *, is_error: bool) -> ToolCalls:
+    if call is None:
+        return state
     outcome = ToolResult(call.call.id, call.call.name, result, is_error)
-    return msgspec.structs.replace(call, outcome=outcome)
+    return state.with_call(replace(call, outcome=outcome))
 
 
 def _complete(state: ToolCalls, event: ToolExecutionCompleted) -> ToolCalls:
-    return _finish(state, event, event.result, is_error=False)
+    call = _meant(state, event)
+    return _finish(state, call, event.result, is_error=False)
 
 
 def _fail(state: ToolCalls, event: ToolExecutionFailed) -> ToolCalls:
-    return _finish(state, event, event.error_message, is_error=True)
+    call = _meant(state, event)
+    return _finish(state, call, event.error_message, is_error=True)
 
 
 def _reject(state: ToolCalls, event: ToolExecutionRejected) -> ToolCalls:
@@ -186,7 +184,7 @@ def _reject(state: ToolCalls, event: ToolExecutionRejected) -> ToolCalls:
     if event.reason:
         text = f"{text} Reason: {event.reason}"
     call = state.find(event.tool_call_id, event.tool_name)
-    return state if call is None else state.with_call(_over(call, text, is_error=True))
+    return _finish(state, call, text, is_error=True)
 
 
 def _begin_anew(state: ToolCalls, _event: ThreadForked | ThreadRewound) -> ToolCalls:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal, TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
 from messagedb_agent.events.agent import (
     LLMCallFailed,
@@ -55,13 +56,11 @@ def _begin(state: Turn, _event: UserMessageAdded | TurnResumed) -> Turn:
 
 
 def _claim(state: Turn, _event: LLMCallRequested | LLMCallStarted) -> Turn:
-    return msgspec.structs.replace(
-        state, halted=None, claims=state.claims + 1, claimed=True, steps=state.steps + 1
-    )
+    return replace(state, halted=None, claims=state.claims + 1, claimed=True, steps=state.steps + 1)
 
 
 def _answer(state: Turn, event: LLMResponseReceived) -> Turn:
-    calls = tuple((call.name, call.arguments) for call in event.tool_calls)
+    calls = tuple([(call.name, call.arguments) for call in event.tool_calls])
     return Turn(
         claims=state.claims,
         steps=state.steps,
@@ -75,7 +74,7 @@ def _answer(state: Turn, event: LLMResponseReceived) -> Turn:
 
 
 def _fail(state: Turn, event: LLMCallFailed) -> Turn:
-    return msgspec.structs.replace(
+    return replace(
         state,
         claimed=False,
         failure=event,
@@ -86,30 +85,30 @@ def _fail(state: Turn, event: LLMCallFailed) -> Turn:
 
 
 def _run_tool(state: Turn, _event: ToolExecutionRequested) -> Turn:
-    return msgspec.structs.replace(state, steps=state.steps + 1)
+    return replace(state, steps=state.steps + 1)
 
 
 def _ask_to_stop(state: Turn, _event: TurnInterruptRequested) -> Turn:
-    return msgspec.structs.replace(state, interrupt_requested=True)
+    return replace(state, interrupt_requested=True)
 
 
 def _interrupt(state: Turn, _event: TurnInterrupted) -> Turn:
-    return msgspec.structs.replace(
-        state, halted="interrupted", claimed=False, interrupt_requested=False
-    )
+    return replace(state, halted="interrupted", claimed=False, interrupt_requested=False)
 
 
 def _limit(state: Turn, event: LimitReached) -> Turn:
-    return msgspec.structs.replace(state, halted="limit", limit=event)
+    return replace(state, halted="limit", limit=event)
 
 
 def total_tokens(usage: Any) -> int:
     """The tokens of one call, whatever shape an earlier program gave the numbers."""
     if not isinstance(usage, dict):
         return 0
-    counts = [usage.get(name) for name in ("total_tokens", "input_tokens", "output_tokens")]
-    total, read, written = (count if isinstance(count, int) else 0 for count in counts)
-    return total or read + written
+    total = usage.get("total_tokens")
+    if total and isinstance(total, int):
+        return total
+    parts = (usage.get("input_tokens"), usage.get("output_tokens"))
+    return sum(part for part in parts if isinstance(part, int))
 
 
 TURN: Projection[Turn] = Projection(

@@ -20,22 +20,21 @@ class TokenUsage(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     cache_write_tokens: int = 0
 
 
-def _count(usage: Any, name: str) -> int:
-    value = usage.get(name) if isinstance(usage, dict) else None
+def _number(value: Any) -> int:
     return value if isinstance(value, int) else 0
 
 
 def _add(state: TokenUsage, event: LLMResponseReceived) -> TokenUsage:
     usage = event.token_usage
-    if not usage:
+    if not usage or not isinstance(usage, dict):
         return state
-    read, written = _count(usage, "input_tokens"), _count(usage, "output_tokens")
+    read, written = _number(usage.get("input_tokens")), _number(usage.get("output_tokens"))
     return TokenUsage(
         input_tokens=state.input_tokens + read,
         output_tokens=state.output_tokens + written,
-        total_tokens=state.total_tokens + (_count(usage, "total_tokens") or read + written),
-        cache_read_tokens=state.cache_read_tokens + _count(usage, "cache_read_tokens"),
-        cache_write_tokens=state.cache_write_tokens + _count(usage, "cache_write_tokens"),
+        total_tokens=state.total_tokens + (_number(usage.get("total_tokens")) or read + written),
+        cache_read_tokens=state.cache_read_tokens + _number(usage.get("cache_read_tokens")),
+        cache_write_tokens=state.cache_write_tokens + _number(usage.get("cache_write_tokens")),
     )
 
 

@@ -133,11 +133,14 @@ class _LibpqConnection:
         return StoreUnavailableError(f"the database reports: {_first_line(message)}")
 
 
-class _PsycopgConnection:
+class PsycopgQueries:
+    """The queries of this module on a psycopg connection that somebody has anyway."""
+
     def __init__(self, connection: Any) -> None:
         self._connection = connection
 
     def query(self, sql: str, parameters: Sequence[str | None] = ()) -> list[Row]:
+        """The rows of a statement, as `QuickConnection.query` gives them."""
         import psycopg
 
         from messagedb_agent.store.faults import translate
@@ -151,7 +154,7 @@ class _PsycopgConnection:
 
 
 @contextmanager
-def _psycopg_connection(settings: Mapping[str, Any]) -> Iterator[_PsycopgConnection]:
+def _psycopg_connection(settings: Mapping[str, Any]) -> Iterator[PsycopgQueries]:
     import psycopg
     from psycopg.conninfo import conninfo_to_dict
 
@@ -167,7 +170,7 @@ def _psycopg_connection(settings: Mapping[str, Any]) -> Iterator[_PsycopgConnect
     except psycopg.Error as error:
         raise StoreUnavailableError(unreachable(settings, str(error))) from error
     with connection:
-        yield _PsycopgConnection(connection)
+        yield PsycopgQueries(connection)
 
 
 def is_connection_string(name: str) -> bool:

@@ -21,14 +21,14 @@ from messagedb_agent.errors import (
 )
 from messagedb_agent.events.tool import ToolExecutionCompleted
 from messagedb_agent.store.base import NO_STREAM, EventStore, NewEvent
-from messagedb_agent.testing.store_questions import (
+from messagedb_agent.testing.contract_parts import (
     at_once,
     comparable,
     new_stream,
     said,
     texts_of,
 )
-from messagedb_agent.testing.store_reading import ReadingContract
+from messagedb_agent.testing.reading_contract import ReadingContract
 
 
 class WritingContract:

@@ -11,7 +11,7 @@ from typing import Any
 
 from messagedb_agent.cli.terminal import paint, say, visible, write
 from messagedb_agent.cli.usage_view import add_call, in_words, no_usage, summed
-from messagedb_agent.cli.wiring import category_of, configuration, reader
+from messagedb_agent.cli.wiring import category_of, configuration, reader, writer
 from messagedb_agent.events.codec import EventRow, decode_event
 from messagedb_agent.events.json_text import from_json
 from messagedb_agent.projections.transcript import Voice, entry
@@ -46,6 +46,8 @@ _SIGNS: dict[Voice, str] = {
 
 def show(options: argparse.Namespace) -> int:
     """Print the events of a thread."""
+    if options.follow:
+        return _follow(options)
     category = category_of(options)
     read = read_rows if options.format == "json" else read_lineage
     with reader(configuration(options)) as connection:
@@ -73,6 +75,21 @@ def _usage(rows: Sequence[EventRow]) -> dict[str, Any]:
             if isinstance(answer, dict):
                 add_call(usage, str(answer.get("model_name") or ""), answer.get("token_usage"))
     return usage
+
+
+def _follow(options: argparse.Namespace) -> int:
+    from messagedb_agent.cli.following import watch_thread
+
+    with reader(configuration(options)) as connection:
+        stream_name = find_stream(connection, category_of(options), options.thread)
+    with writer(configuration(options)) as store:
+        try:
+            watch_thread(
+                store, stream_name, lambda row: _text(row, full=options.full), options.format
+            )
+        except KeyboardInterrupt:
+            say("")
+    return 0
 
 
 def list_threads(options: argparse.Namespace) -> int:

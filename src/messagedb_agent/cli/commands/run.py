@@ -3,39 +3,43 @@
 from __future__ import annotations
 
 import argparse
-import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from messagedb_agent.cli.ask import ask_about
-from messagedb_agent.cli.attachments import read_attachments
-from messagedb_agent.cli.endings import EXIT_CODES, explain
+from messagedb_agent.cli.attachments import keep_attachments, read_attachments
+from messagedb_agent.cli.following import leave_to_workers
 from messagedb_agent.cli.interrupt import interruptible
 from messagedb_agent.cli.messages import message_of
+from messagedb_agent.cli.model import parameters_for
 from messagedb_agent.cli.observing import Observation, observed
+from messagedb_agent.cli.outcome import EXIT_CODES, explain
 from messagedb_agent.cli.reporter import Reporter
 from messagedb_agent.cli.structured import checked
-from messagedb_agent.cli.terminal import is_interactive, say, tell
+from messagedb_agent.cli.terminal import is_interactive, tell
 from messagedb_agent.cli.wiring import agent_for, category_of, configuration, reader, writer
 from messagedb_agent.config import Config
-from messagedb_agent.engine.attachments import Attachment, store_attachment
 from messagedb_agent.engine.follow import Follower
+from messagedb_agent.engine.live import Announcer, Ears
 from messagedb_agent.engine.session import (
     add_message,
     approve,
     deny,
     read_state,
     reopen_session,
+    resume_session,
     start_session,
 )
 from messagedb_agent.engine.thread import AgentThread, RunResult
 from messagedb_agent.errors import ClaimLostError, ThreadBusyError, ThreadEndedError, UsageError
-from messagedb_agent.events.base import JSONObject
+from messagedb_agent.events.agent import AgentConfigured
+from messagedb_agent.llm.base import Delta
 from messagedb_agent.llm.catalog import OFFLINE, preload
-from messagedb_agent.projections.thread_state import ThreadState
+from messagedb_agent.projections.thread_state import THREAD_STATE, ThreadState
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.stream import build_stream_name, generate_thread_id, parse_stream_name
 from messagedb_agent.store.threads import find_stream
+from messagedb_agent.workers.queue import QueueingStore
 
 
 def start(options: argparse.Namespace) -> int:
@@ -48,17 +52,18 @@ def start(options: argparse.Namespace) -> int:
     with writer(config) as store:
         if options.thread_id and store.version(stream_name) >= 0:
             raise UsageError(f"thread {thread_id} exists already; `./cli message` adds to it")
-        content = _keep(store, files)
+        content = keep_attachments(store, files)
         if options.no_wait:
             start_session(
-                store,
+                QueueingStore(store, options.queue),
                 text,
                 content=content,
                 thread_id=thread_id,
                 category=options.category,
                 version=options.version,
+                configuration=_chosen(options, config, THREAD_STATE.initial),
             )
-            return _say_added(options, stream_name)
+            return leave_to_workers(options, store, stream_name)
         return _drive(
             options,
             config,
@@ -78,10 +83,12 @@ def message(options: argparse.Namespace) -> int:
     with writer(config) as store:
         if options.reopen:
             reopen_session(store, stream_name)
-        content = _keep(store, files)
+        content = keep_attachments(store, files)
         if options.no_wait:
-            add_message(store, stream_name, text, content=content)
-            return _say_added(options, stream_name)
+            chosen = _chosen(options, config, read_state(store, stream_name))
+            queue = QueueingStore(store, options.queue)
+            add_message(queue, stream_name, text, content=content, configuration=chosen)
+            return leave_to_workers(options, store, stream_name)
         return _drive(
             options,
             config,
@@ -103,6 +110,11 @@ def carry_on(options: argparse.Namespace) -> int:
             raise ThreadEndedError(
                 f"thread {thread_id} has ended; `./cli message {thread_id} MSG --reopen` reopens it"
             )
+        if options.no_wait:
+            queue = QueueingStore(store, options.queue)
+            if not resume_session(queue, stream_name):
+                queue.hint(stream_name)
+            return leave_to_workers(options, store, stream_name)
         return _drive(
             options,
             config,
@@ -113,14 +125,21 @@ def carry_on(options: argparse.Namespace) -> int:
         )
 
 
-def _keep(store: MessageDBClient, files: Sequence[Attachment]) -> tuple[JSONObject, ...] | None:
-    return tuple(store_attachment(store, file) for file in files) or None
-
-
 def _find(options: argparse.Namespace, config: Config) -> str:
     category = category_of(options)
     with reader(config) as connection:
         return find_stream(connection, category, options.thread)
+
+
+def _chosen(
+    options: argparse.Namespace, config: Config, state: ThreadState
+) -> AgentConfigured | None:
+    """The model, prompt and parameters that workers shall use, if the options name any."""
+    current = state.context.configuration
+    parameters = current.parameters if current else {}
+    if not (options.model or options.system) and parameters_for(options, state) == parameters:
+        return None
+    return agent_for(options, config, state).configuration()
 
 
 def _nothing(*_: object) -> None:
@@ -194,13 +213,21 @@ class _Run:
     def drive(self, prepare: Callable[[AgentThread], None]) -> RunResult:
         """Run the thread. Raises `ThreadBusyError` when another process does."""
         reporter = self._reporter
+        announcer = Announcer(self._store)
+        voice = announcer.voice(self._stream_name)
+
+        def on_delta(delta: Delta) -> None:
+            reporter.on_delta(delta)
+            voice.on_delta(delta)
+
         with (
+            announcer,
             self._observation.driving() as (observers, annotate),
             AgentThread(
                 self._store,
                 self._stream_name,
-                observers=(reporter.on_event, *observers),
-                on_delta=reporter.on_delta,
+                observers=(reporter.on_event, *observers, voice.on_event),
+                on_delta=on_delta,
                 annotate=annotate,
             ) as thread,
         ):
@@ -208,6 +235,7 @@ class _Run:
             agent = agent_for(self._options, self._config, thread.state)
             reporter.begin()
             self._observation.begin()
+            voice.begin()
             prepare(thread)
             with interruptible(thread):
                 result = thread.run(agent)
@@ -223,17 +251,25 @@ class _Run:
         reporter = self._reporter
         state = read_state(self._store, self._stream_name)
         agent = agent_for(self._options, self._config, state)
-        follower = Follower(self._store, self._stream_name, agent.deciders(), (reporter.on_event,))
-        follower.look()
-        reporter.begin()
-        while True:
-            result = follower.wait(threading.Event())
-            if result is not None:
-                return result
-            try:
-                return self.drive(_nothing)
-            except (ThreadBusyError, ClaimLostError):
-                continue
+        with Ears(self._store.session, self._stream_name) as ears:
+            follower = Follower(
+                self._store,
+                self._stream_name,
+                agent.deciders(),
+                (reporter.on_event,),
+                ears=ears,
+                on_delta=reporter.on_delta,
+            )
+            follower.look()
+            reporter.begin()
+            while True:
+                result = follower.wait(threading.Event())
+                if result is not None:
+                    return result
+                try:
+                    return self.drive(_nothing)
+                except (ThreadBusyError, ClaimLostError):
+                    continue
 
     def _may_ask(self) -> bool:
         return self._options.format == "text" and is_interactive()
@@ -257,12 +293,3 @@ def _ask(store: MessageDBClient, stream_name: str, state: ThreadState) -> bool:
         else:
             deny(store, stream_name, (call,), rejected_by=answer.who, reason=answer.reason)
     return True
-
-
-def _say_added(options: argparse.Namespace, stream_name: str) -> int:
-    thread_id = parse_stream_name(stream_name).thread_id
-    if options.format == "text":
-        say(thread_id)
-    else:
-        say(json.dumps({"thread_id": thread_id, "stream_name": stream_name, "stop": "added"}))
-    return 0

@@ -1,4 +1,4 @@
-"""How a run ended, as an exit code and in a line with what to do next."""
+"""How a command that waited for an answer ends: its exit code, and what it says about it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EXIT_CODES = {
 
 
 def explain(result: RunResult, thread_id: str) -> None:
-    """Say on stderr why the run stopped, if there is more to it than an answer."""
+    """Say on stderr why a turn stopped, if that is not plain from its answer."""
     match result.stop:
         case "done" if not (result.response or "").strip():
             complain(f"the model gave an empty answer; `./cli message {thread_id} MSG` asks again")

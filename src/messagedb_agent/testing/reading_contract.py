@@ -14,7 +14,7 @@ from messagedb_agent.events.base import Event, UnknownEvent
 from messagedb_agent.events.tool import ToolExecutionCompleted
 from messagedb_agent.events.user import UserMessageAdded
 from messagedb_agent.store.base import DEFAULT_BATCH_SIZE, NO_STREAM, EventStore, NewEvent
-from messagedb_agent.testing.store_questions import (
+from messagedb_agent.testing.contract_parts import (
     EXAMPLES,
     comparable,
     content,

@@ -1,4 +1,4 @@
-"""What the store contract asks with: streams, events, and how recorded ones are compared."""
+"""What the parts of the store contract share."""
 
 from __future__ import annotations
 

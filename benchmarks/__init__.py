@@ -1,0 +1,1 @@
+"""What this package costs, beside the least that the same work can cost."""

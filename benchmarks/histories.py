@@ -1,0 +1,58 @@
+"""What a long past costs: a turn in a running process, and opening a thread in a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
+
+from benchmarks.measure import Row, Scale, exponent, fastest, milliseconds
+from benchmarks.turns import drive
+from benchmarks.world import TURN, World, new_stream
+from messagedb_agent.engine.thread import AgentThread
+from messagedb_agent.store.client import MessageDBClient
+
+
+def run(world: World, scale: Scale) -> Iterator[Row]:
+    """The same turn, and the same opening, on short and long threads."""
+    streams = [new_stream() for _ in scale.histories]
+    for stream, events in zip(streams, scale.histories, strict=True):
+        world.fill(stream, turns=-(-events // len(TURN)))
+    with world.store() as store:
+        yield from _warm(store, streams, scale)
+        yield from _cold(store, streams, scale)
+
+
+def _warm(store: MessageDBClient, streams: list[str], scale: Scale) -> Iterator[Row]:
+    with ExitStack() as exits:
+        threads = [exits.enter_context(AgentThread(store, stream)) for stream in streams]
+        for thread in threads:
+            # The first turn hashes the whole past, and leaves a snapshot.
+            drive(thread)
+        seconds = fastest(
+            scale.rounds * scale.turns, *(partial(drive, thread) for thread in threads)
+        )
+    yield from _rows("turn, running process", 1.3, seconds, scale)
+
+
+def _cold(store: MessageDBClient, streams: list[str], scale: Scale) -> Iterator[Row]:
+    def open_thread(stream: str) -> None:
+        with AgentThread(store, stream):
+            pass
+
+    seconds = fastest(scale.rounds, *(partial(open_thread, stream) for stream in streams))
+    yield from _rows("opening a thread, by its snapshot", None, seconds, scale)
+
+
+def _rows(what: str, bound: float | None, seconds: list[float], scale: Scale) -> Iterator[Row]:
+    shortest = f"{milliseconds(seconds[0])} after {scale.histories[0]:,} events"
+    for events, value in zip(scale.histories[1:], seconds[1:], strict=True):
+        yield Row(
+            f"{what}, after {events:,} events",
+            milliseconds(value),
+            shortest,
+            value / seconds[0],
+            bound,
+        )
+    power = exponent(scale.histories, seconds)
+    yield Row(f"{what}: scaling exponent", f"{power:.2f}", "0: constant; 1: linear")
