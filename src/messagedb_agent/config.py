@@ -23,6 +23,8 @@ class Config(NamedTuple):
 
     `database` are libpq parameters, or None for the embedded server; a `dbname` that is a
     connection URI is expanded by libpq. `model_name` is None when nobody chose a model.
+    `model_timeout` are seconds of silence, `model_retry_pause` the longest pause before the
+    second attempt; later ones double it.
     """
 
     database: Mapping[str, str] | None
@@ -31,6 +33,10 @@ class Config(NamedTuple):
     gcp_project: str | None
     gcp_location: str | None
     max_iterations: int
+    model_timeout: float
+    model_max_attempts: int
+    model_retry_pause: float
+    system_prompt_file: Path | None
     enable_tracing: bool
     log_level: str
     log_format: str
@@ -55,6 +61,10 @@ def load_config(environ: Mapping[str, str], file: Path | None = None) -> Config:
         gcp_project=read("GCP_PROJECT", str, None),
         gcp_location=read("GCP_LOCATION", str, None),
         max_iterations=read("MAX_ITERATIONS", _positive, 100),
+        model_timeout=read("MODEL_TIMEOUT", _seconds, 120.0),
+        model_max_attempts=read("MODEL_MAX_ATTEMPTS", _positive, 5),
+        model_retry_pause=read("MODEL_RETRY_PAUSE", _seconds, 1.0),
+        system_prompt_file=read("SYSTEM_PROMPT_FILE", Path, None),
         enable_tracing=read("ENABLE_TRACING", _boolean, default=False),
         log_level=read("LOG_LEVEL", _one_of(LOG_LEVELS, str.upper), "WARNING"),
         log_format=read("LOG_FORMAT", _one_of(LOG_FORMATS, str.lower), "console"),
@@ -132,6 +142,16 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise ValueError("a whole number of at least 1 is needed")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds <= 86_400:
+        raise ValueError("a number of seconds above 0 is needed")
+    return seconds
 
 
 def _port(text: str) -> str:

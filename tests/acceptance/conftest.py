@@ -54,9 +54,8 @@ class Cli:
             [sys.executable, "-m", "messagedb_agent.cli", *arguments],
             cwd=self.folder,
             env={**self.environment, **(env or {})},
-            stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            **{"stdin": subprocess.DEVNULL, **options},
+            **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, **options},
         )
 
     def __call__(

@@ -13,6 +13,7 @@ from messagedb_agent.cli.mcp import tool_servers
 from messagedb_agent.cli.observing import Observation, observed
 from messagedb_agent.cli.outcome import EXIT_CODES, explain
 from messagedb_agent.cli.reporter import Reporter
+from messagedb_agent.cli.structured import checked
 from messagedb_agent.cli.terminal import is_interactive, tell
 from messagedb_agent.cli.wiring import agent_for
 from messagedb_agent.config import Config
@@ -69,6 +70,7 @@ def drive(
             servers=servers,
         )
         result = _drive_or_follow(run, prepare, when_busy, may_follow=not options.no_follow)
+        result = checked(options, result, run.drive)
         reporter.finish(result, stream_name)
         explain(result, thread_id)
     return EXIT_CODES[result.stop]

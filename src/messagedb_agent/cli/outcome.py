@@ -22,6 +22,8 @@ EXIT_CODES = {
 def explain(result: RunResult, thread_id: str) -> None:
     """Say on stderr why a turn stopped, if that is not plain from its answer."""
     match result.stop:
+        case "done" if not (result.response or "").strip():
+            complain(f"the model gave an empty answer; `./cli message {thread_id} MSG` asks again")
         case "failed":
             complain(
                 f"{result.error or 'the turn failed'}; `./cli continue {thread_id}` tries again"

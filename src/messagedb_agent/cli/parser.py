@@ -12,6 +12,7 @@ from messagedb_agent.cli.grammar import (
     add_command,
     lazily,
 )
+from messagedb_agent.cli.model_options import add_model_commands, add_model_options
 from messagedb_agent.cli.options import (
     add_common,
     add_mcp_option,
@@ -70,11 +71,13 @@ def build_parser() -> argparse.ArgumentParser:
         add_travel_commands,
         add_extra_commands,
         add_mcp_commands,
+        add_model_commands,
         _add_db,
         _add_doctor,
         _add_version,
     ):
         add(commands, common)
+    add_model_options(commands.choices)
     return parser
 
 

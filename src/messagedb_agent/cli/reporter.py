@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from messagedb_agent.cli.terminal import has_colour, paint, say, tell, visible, write
+from messagedb_agent.cli.usage_view import add_call, no_usage
 from messagedb_agent.engine.thread import RunResult
 from messagedb_agent.events import agent, tool
 from messagedb_agent.events.base import Event, RecordedEvent
@@ -14,7 +15,6 @@ from messagedb_agent.events.codec import encode
 from messagedb_agent.events.json_text import from_json
 from messagedb_agent.llm.base import Delta
 from messagedb_agent.projections.transcript import entry
-from messagedb_agent.projections.turn import total_tokens
 
 _SHOWN = (
     tool.ToolExecutionRequested,
@@ -42,7 +42,7 @@ class Reporter:
         self._streams = output == "text" and sys.stdout.isatty()
         self._streamed = ""
         self._calls: dict[str, dict[str, Any]] = {}
-        self._usage = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
+        self._usage = no_usage()
         self._live = False
         self._seen = -1
 
@@ -102,10 +102,8 @@ class Reporter:
 
     def _collect(self, event: Any) -> None:
         if isinstance(event, agent.LLMResponseReceived):
-            usage = event.token_usage if isinstance(event.token_usage, dict) else {}
-            for name in ("input_tokens", "output_tokens"):
-                self._usage[name] += int(usage.get(name) or 0)
-            self._usage["total_tokens"] += total_tokens(usage)
+            if self._output == "json":
+                add_call(self._usage, event.model_name, event.token_usage)
             for call in event.tool_calls:
                 self._calls[call.id] = {
                     "id": call.id,

@@ -10,15 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from messagedb_agent.config import Config, load_config
-from messagedb_agent.errors import ModelPackageMissingError, SchemaMissingError, UsageError
+from messagedb_agent.errors import SchemaMissingError, UsageError
 from messagedb_agent.observability.logging import configure
 from messagedb_agent.store.quick import QuickConnection, quick_connection
 from messagedb_agent.store.stream import build_category
 
 if TYPE_CHECKING:
     from messagedb_agent.engine.agent import Agent
-    from messagedb_agent.llm.base import LLM
-    from messagedb_agent.llm.settings import ModelSettings
     from messagedb_agent.projections.thread_state import ThreadState
     from messagedb_agent.store.client import MessageDBClient
     from messagedb_agent.store.embedded import EmbeddedServer
@@ -153,58 +151,32 @@ def agent_for(
     """
     The agent that the options and settings describe, with the tools of the MCP servers.
 
-    A thread keeps its model, unless that is the stand-in and a real one was set up since.
+    A thread keeps its model, prompt and parameters until the options say otherwise.
     """
+    from messagedb_agent.cli import model
     from messagedb_agent.cli.mcp import tools_of
     from messagedb_agent.cli.policy import read_policy
     from messagedb_agent.engine.agent import Agent
     from messagedb_agent.engine.approvals import ApprovalPolicy
-    from messagedb_agent.engine.limits import Limits
-    from messagedb_agent.llm.settings import ModelSettings
     from messagedb_agent.tools import ToolRegistry, builtin_tools
 
-    settings = ModelSettings(
-        gcp_project=config.gcp_project, gcp_location=config.gcp_location, environ=config.environ
-    )
     tools = ToolRegistry(*builtin_tools(), *tools_of(servers, state))
+    llm = model.model_for(options, config, state)
     return Agent(
-        llm=_model(_model_name(options, config, state), settings),
+        llm=llm,
         tools=tools,
-        system_prompt=_prompt(options, state),
+        system_prompt=model.prompt_for(options, config, state),
+        parameters=model.parameters_for(options, state),
         policy=ApprovalPolicy(
             allow_all=options.auto_approve,
             rules=read_policy(options.policy) if options.policy else (),
             allowed=_known(options.allow, tools, servers),
             denied=_known(options.deny, tools, servers),
         ),
-        limits=Limits(
-            max_steps=options.max_steps or config.max_iterations,
-            max_tokens=options.max_tokens,
-            max_seconds=options.max_seconds,
-        ),
+        limits=model.limits_for(options, config, llm.model_name),
+        retry=model.retry_for(config),
         workspace=_workspace(options.workspace),
     )
-
-
-def _model(name: str, settings: ModelSettings) -> LLM:
-    from messagedb_agent.llm.catalog import create_llm_client
-
-    try:
-        return create_llm_client(name, settings)
-    except ModelPackageMissingError:
-        from messagedb_agent.cli.packages import install_models
-
-        if not install_models():
-            raise
-        return create_llm_client(name, settings)
-
-
-def _model_name(options: argparse.Namespace, config: Config, state: ThreadState) -> str:
-    from messagedb_agent.llm.catalog import OFFLINE
-
-    current = state.context.configuration
-    kept = current.model_name if current and current.model_name != OFFLINE else None
-    return str(options.model or kept or config.model_name or OFFLINE)
 
 
 def _known(names: list[str], tools: ToolRegistry, servers: McpServers | None) -> frozenset[str]:
@@ -220,20 +192,3 @@ def _workspace(folder: str | None) -> Path:
     if not path.is_dir():
         raise UsageError(f"the workspace {folder} is not a folder")
     return path.resolve()
-
-
-def _prompt(options: argparse.Namespace, state: ThreadState) -> str:
-    from messagedb_agent.llm.prompts import DEFAULT_SYSTEM_PROMPT
-
-    if options.system:
-        return _read_prompt(options.system)
-    current = state.context.configuration
-    return current.system_prompt if current else DEFAULT_SYSTEM_PROMPT
-
-
-def _read_prompt(file: str) -> str:
-    try:
-        return Path(file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise UsageError(f"can not read the system prompt {file}: {reason}") from error

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from messagedb_agent.events.system import LimitReached
+from messagedb_agent.llm.prices import Price
 from messagedb_agent.projections.next_step import Decider, Decision, Record
 from messagedb_agent.projections.thread_state import ThreadState
 
@@ -19,13 +20,15 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     What a turn may use before it stops; None means no bound.
 
     `max_steps` counts model calls and tool calls, `max_tokens` the tokens of the turn's model
-    calls, `max_repeats` how often in a row the model may ask for the very same calls again.
-    `max_seconds` is the time of one run; a step that has begun is let end.
-    A user message or `continue` starts the count anew.
+    calls, `max_cost` what they cost by `price`, `max_repeats` how often in a row the model may
+    ask for the very same calls again. `max_seconds` is the time of one run; a step that has
+    begun is let end. A user message or `continue` starts the count anew.
     """
 
     max_steps: int | None = DEFAULT_MAX_STEPS
     max_tokens: int | None = None
+    max_cost: float | None = None
+    price: Price | None = None
     max_repeats: int | None = DEFAULT_MAX_REPEATS
     max_seconds: float | None = None
 
@@ -48,6 +51,7 @@ def within(limits: Limits, elapsed: Callable[[], float] = no_time) -> Decider:
         used: tuple[tuple[str, float, float | None], ...] = (
             ("max_steps", state.turn.steps, limits.max_steps),
             ("max_tokens", state.turn.tokens, limits.max_tokens),
+            ("max_cost", _cost(state, limits), limits.max_cost),
             ("max_repeats", state.turn.repeats, limits.max_repeats),
             ("max_seconds", elapsed(), limits.max_seconds),
         )
@@ -57,3 +61,10 @@ def within(limits: Limits, elapsed: Callable[[], float] = no_time) -> Decider:
         return None
 
     return decider
+
+
+def _cost(state: ThreadState, limits: Limits) -> float:
+    if limits.max_cost is None or limits.price is None:
+        return 0.0
+    price = limits.price
+    return sum(price(name, usage) or 0.0 for name, usage in state.turn.used)

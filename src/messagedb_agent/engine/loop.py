@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from messagedb_agent.engine.agent import Agent
+from messagedb_agent.engine.attachments import Attachments
 from messagedb_agent.engine.recorder import Recorder
 from messagedb_agent.engine.steps.base import Claim, Committed, Outcome, Step, Surroundings, Yielded
 from messagedb_agent.engine.steps.llm import ModelMemory, ModelStep
@@ -37,6 +38,7 @@ class Loop(msgspec.Struct, frozen=True):
     recorder: Recorder
     around: Surroundings
     memory: ModelMemory
+    attachments: Attachments
 
     def run(self) -> Stop:
         """Go on until a decision says stop, and everything is committed."""
@@ -58,7 +60,7 @@ class Loop(msgspec.Struct, frozen=True):
     def _step(self, decision: Decision) -> Step:
         match decision:
             case CallModel():
-                model = ModelStep(self.agent, self.memory)
+                model = ModelStep(self.agent, self.memory, self.attachments)
                 return model.run(decision, self.recorder.state, self.recorder.position, self.around)
             case RunTools():
                 return ToolStep(self.agent, self.store).run(decision, self.around)

@@ -11,7 +11,7 @@ from messagedb_agent.engine.recorder import Recorder
 from messagedb_agent.engine.thread import user_message
 from messagedb_agent.errors import ThreadEndedError, ThreadNotFoundError, UsageError
 from messagedb_agent.events.agent import AgentConfigured
-from messagedb_agent.events.base import Event
+from messagedb_agent.events.base import Event, JSONObject
 from messagedb_agent.events.system import SessionCompleted, SessionStarted
 from messagedb_agent.events.tool import ToolExecutionCompleted
 from messagedb_agent.events.user import (
@@ -54,6 +54,7 @@ def start_session(
     thread_id: str | None = None,
     category: str = DEFAULT_CATEGORY,
     version: str = DEFAULT_VERSION,
+    content: tuple[JSONObject, ...] | None = None,
     initial_context: Any = None,
     configuration: AgentConfigured | None = None,
     connection: psycopg.Connection[Any] | None = None,
@@ -70,7 +71,7 @@ def start_session(
     events = (
         SessionStarted(thread_id=thread_id, initial_context=initial_context),
         *((configuration,) if configuration else ()),
-        user_message(message),
+        user_message(message, content),
     )
     _append(
         store,
@@ -87,6 +88,7 @@ def add_message(
     stream_name: str,
     message: str,
     *,
+    content: tuple[JSONObject, ...] | None = None,
     configuration: AgentConfigured | None = None,
     connection: psycopg.Connection[Any] | None = None,
 ) -> None:
@@ -99,7 +101,7 @@ def add_message(
         raise ThreadEndedError(
             f"thread {parse_stream_name(stream_name).thread_id} has ended; `--reopen` reopens it"
         )
-    events = (*((configuration,) if configuration else ()), user_message(message))
+    events = (*((configuration,) if configuration else ()), user_message(message, content))
     _append(store, stream_name, events, connection=connection)
 
 

@@ -12,6 +12,7 @@ from typing import Any, Self
 import msgspec
 
 from messagedb_agent.engine.agent import Agent
+from messagedb_agent.engine.attachments import Attachments
 from messagedb_agent.engine.fencing import takes_messages
 from messagedb_agent.engine.loop import Loop
 from messagedb_agent.engine.recorder import Annotate, Observer, Recorder, no_annotations
@@ -42,10 +43,15 @@ RELOCK_PAUSE_SECONDS = 0.3
 
 
 class RunResult(msgspec.Struct, frozen=True):
-    """Where a run stopped, and the state of the thread there."""
+    """
+    Where a run stopped, and the state of the thread there.
+
+    `problem` is what somebody found wrong with the answer, if anything.
+    """
 
     stop: StopReason
     state: ThreadState
+    problem: str | None = None
 
     @property
     def response(self) -> str | None:
@@ -59,6 +65,8 @@ class RunResult(msgspec.Struct, frozen=True):
     @property
     def error(self) -> str | None:
         """What went wrong, in one line, when something did."""
+        if self.problem is not None:
+            return self.problem
         failure = self.state.turn.failure
         return failure.error_message if self.stop == "failed" and failure else None
 
@@ -91,6 +99,7 @@ class AgentThread:
         self.on_delta = on_delta
         self._recorder = Recorder(store, stream_name, observers, annotate)
         self._memory = ModelMemory()
+        self._attachments = Attachments(store)
         self._loop: Loop | None = None
         self._began = 0.0
         self._store = store
@@ -176,13 +185,19 @@ class AgentThread:
                 self.cancelled.wait(RELOCK_PAUSE_SECONDS)
         return self._store.lock(self.stream_name)
 
-    def start(self, message: str | None, *, initial_context: Any = None) -> None:
+    def start(
+        self,
+        message: str | None,
+        *,
+        content: tuple[JSONObject, ...] | None = None,
+        initial_context: Any = None,
+    ) -> None:
         """Begin a new thread; with a message, both are recorded in one transaction."""
         opening: list[Event] = [
             SessionStarted(thread_id=self.thread_id, initial_context=initial_context)
         ]
         if message is not None:
-            opening.append(user_message(message))
+            opening.append(user_message(message, content))
         self._recorder.conclude(opening, lambda state: state.session.status == "new")
 
     def send(self, message: str, content: tuple[JSONObject, ...] | None = None) -> None:
@@ -214,6 +229,7 @@ class AgentThread:
                 self._recorder,
                 self,
                 self._memory,
+                self._attachments,
             )
         self._began = time.monotonic()
         try:

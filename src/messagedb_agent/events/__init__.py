@@ -27,6 +27,7 @@ from messagedb_agent.events.tool import (
     ToolExecutionStarted,
 )
 from messagedb_agent.events.user import (
+    AttachmentStored,
     DisplayPreferenceUpdated,
     SessionTerminationRequested,
     ThreadRenamed,
@@ -40,6 +41,7 @@ from messagedb_agent.events.user import (
 
 __all__ = [
     "AgentConfigured",
+    "AttachmentStored",
     "DisplayPreferenceUpdated",
     "ErrorOccurred",
     "Event",

@@ -60,7 +60,8 @@ class LLMResponseReceived(Event, frozen=True, kw_only=True):
     `content` keeps the provider's own blocks in order, untouched, and `api` names the
     protocol they belong to (anthropic, gemini, openai); text and tool calls are the neutral
     view of them. `token_usage` counts tokens: input_tokens, output_tokens,
-    total_tokens, cache_read_tokens, cache_write_tokens.
+    total_tokens, cache_read_tokens, cache_write_tokens. `details` are the provider's own
+    words: its id of the response, the model that served it, why it stopped.
     """
 
     METADATA: ClassVar[frozenset[str]] = frozenset({"retry_count"})
@@ -73,6 +74,7 @@ class LLMResponseReceived(Event, frozen=True, kw_only=True):
     content: tuple[JSONObject, ...] | None = None
     api: str | None = None
     latency_ms: int | None = None
+    details: JSONObject | None = None
     retry_count: int = 0
 
 

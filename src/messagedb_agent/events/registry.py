@@ -33,6 +33,7 @@ _BUILTIN: tuple[type[Event], ...] = (
     system.ThreadRewound,
     user.ThreadRenamed,
     user.ThreadReopened,
+    user.AttachmentStored,
     agent.LLMCallStarted,
     tool.ToolExecutionStarted,
     user.DisplayPreferenceUpdated,

@@ -8,11 +8,25 @@ from messagedb_agent.events.base import Event, JSONObject
 
 
 class UserMessageAdded(Event, frozen=True, kw_only=True):
-    """Somebody wrote to the agent. `content` holds blocks (text, image, …) besides the text."""
+    """
+    Somebody wrote to the agent; `content` holds blocks besides the text.
+
+    Blocks are `{type: text, text}`, or `{type: image | file, media_type, name, sha256, size}`
+    with the content elsewhere (`AttachmentStored`), or with it in place as base64 `data`.
+    """
 
     message: str
     timestamp: str | None = None
     content: tuple[JSONObject, ...] | None = None
+
+
+class AttachmentStored(Event, frozen=True, kw_only=True):
+    """A file's content, in base64, in a stream of its own that its hash names."""
+
+    sha256: str = ""
+    media_type: str = ""
+    size: int = 0
+    data: str = ""
 
 
 class ToolExecutionApproved(Event, frozen=True, kw_only=True):

@@ -45,7 +45,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Completion(msgspec.Struct, frozen=True, kw_only=True):
-    """A complete answer. `content` and `api` are as in `LLMResponseReceived`."""
+    """A complete answer. `content`, `api` and `details` are as in `LLMResponseReceived`."""
 
     text: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
@@ -54,6 +54,7 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
     stop_reason: StopReason = "end_turn"
     content: tuple[JSONObject, ...] = ()
     api: str | None = None
+    details: JSONObject = {}
 
 
 class Delta(msgspec.Struct, frozen=True):

@@ -58,11 +58,15 @@ class LLMContext(msgspec.Struct, frozen=True, gc=False):
 
 def _configure(state: LLMContext, event: AgentConfigured) -> LLMContext:
     messages = state.messages
-    if state.configuration is not None and state.configuration.sha256 != event.sha256:
-        # Providers bind thinking blocks to prompt, tools and model; under others they are
-        # refused or silently dropped. What was said stays, the provider's own blocks go.
+    if state.configuration is not None and _binding(state.configuration) != _binding(event):
+        # Providers bind thinking blocks to these; under others they are refused or silently
+        # dropped. What was said stays, the provider's own blocks go.
         messages = AppendOnly(map(_without_blocks, messages))
     return LLMContext(messages, state.held, state.calls, state.claimed, event)
+
+
+def _binding(configuration: AgentConfigured) -> tuple[object, ...]:
+    return configuration.system_prompt, configuration.tools, configuration.model_name
 
 
 def _without_blocks(message: Message) -> Message:
@@ -153,7 +157,7 @@ _TOOL_EVENTS: dict[type[Event], Handler[LLMContext]] = {
 
 LLM_CONTEXT: Projection[LLMContext] = Projection(
     name="llm_context",
-    version=1,
+    version=2,
     initial=LLMContext(AppendOnly()),
     handlers={
         AgentConfigured: _configure,

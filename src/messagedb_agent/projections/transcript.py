@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -42,6 +42,24 @@ def _printable(value: Any) -> Any:
 
 def _call(name: str, arguments: Any) -> str:
     return f"{name} {_json(arguments)}" if arguments else name
+
+
+def _said(event: user.UserMessageAdded) -> Entry:
+    return Entry("user", "\n".join([event.message, *files_in(event.content or ())]))
+
+
+def files_in(content: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A line for each file that was sent along."""
+    return [
+        f"[{block.get('name') or block['type']}: {block.get('media_type')}, {_size(block)}]"
+        for block in content
+        if block.get("type") in ("image", "file")
+    ]
+
+
+def _size(block: Mapping[str, Any]) -> str:
+    size = block.get("size")
+    return f"{size:,} bytes" if isinstance(size, int) else "content in the message"
 
 
 def _answer(event: agent.LLMResponseReceived) -> Entry:
@@ -113,7 +131,7 @@ def _tool_requested(event: tool.ToolExecutionRequested) -> Entry:
 
 
 _ENTRIES: dict[type[Event], Callable[[Any], Entry]] = {
-    user.UserMessageAdded: lambda event: Entry("user", event.message),
+    user.UserMessageAdded: _said,
     agent.LLMResponseReceived: _answer,
     agent.AgentConfigured: _configured,
     agent.LLMCallRequested: _requested,

@@ -16,6 +16,7 @@ from messagedb_agent.events.agent import (
 from messagedb_agent.events.system import LimitReached, ThreadForked, ThreadRewound, TurnInterrupted
 from messagedb_agent.events.tool import ToolExecutionRequested
 from messagedb_agent.events.user import TurnInterruptRequested, TurnResumed, UserMessageAdded
+from messagedb_agent.projections.append_only import AppendOnly
 from messagedb_agent.projections.base import Projection
 
 Halt: TypeAlias = Literal["failed", "interrupted", "limit"]
@@ -27,7 +28,8 @@ class Turn(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     `halted` says why it stands still although there is more to do. `claims` counts the model
     calls ever begun and is what tells one claim from a later one. `steps` counts the model and
-    tool steps of this turn, `repeats` how often in a row the model asked for the same calls.
+    tool steps of this turn, `used` has the model and the tokens of each answer, `repeats` says
+    how often in a row the model asked for the same calls.
     """
 
     halted: Halt | None = None
@@ -39,6 +41,7 @@ class Turn(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     failed_attempts: int = 0
     steps: int = 0
     tokens: int = 0
+    used: AppendOnly[tuple[str, Any]] = msgspec.field(default_factory=AppendOnly)
     repeats: int = 0
     last_calls: tuple[tuple[str, Any], ...] = ()
     stop_reason: str | None = None
@@ -63,6 +66,7 @@ def _answer(state: Turn, event: LLMResponseReceived) -> Turn:
         steps=state.steps,
         interrupt_requested=state.interrupt_requested,
         tokens=state.tokens + total_tokens(event.token_usage),
+        used=state.used.append((event.model_name, event.token_usage)),
         repeats=state.repeats + 1 if calls and calls == state.last_calls else 0,
         last_calls=calls,
         stop_reason=event.stop_reason,
@@ -109,7 +113,7 @@ def total_tokens(usage: Any) -> int:
 
 TURN: Projection[Turn] = Projection(
     name="turn",
-    version=1,
+    version=2,
     initial=Turn(),
     handlers={
         UserMessageAdded: _begin,

@@ -134,7 +134,8 @@ class _Conversation:
         return self._changed(thread_id=thread_id, message=text, continue_last=False)
 
     def _changed(self, **changes: object) -> argparse.Namespace:
-        return argparse.Namespace(**{**vars(self._options), "no_wait": False, **changes})
+        defaults = {"no_wait": False, "attach": [], "schema": None, "follow": False}
+        return argparse.Namespace(**{**defaults, **vars(self._options), **changes})
 
 
 def _lines() -> Iterator[str]:

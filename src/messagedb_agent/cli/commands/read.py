@@ -12,6 +12,7 @@ from messagedb_agent.cli.listing import table, wanted_threads
 from messagedb_agent.cli.progress import Progress
 from messagedb_agent.cli.terminal import paint, say, tell, visible, write
 from messagedb_agent.cli.transcript_view import STYLES, blocks, title_of
+from messagedb_agent.cli.usage_view import add_call, in_words, no_usage, summed
 from messagedb_agent.cli.wiring import category_of, configuration, reader, writer
 from messagedb_agent.events.codec import EventRow, decode, decode_event
 from messagedb_agent.events.json_text import from_json
@@ -23,6 +24,7 @@ from messagedb_agent.store.threads import (
     read_rows,
 )
 from messagedb_agent.store.titles import thread_titles
+from messagedb_agent.store.usage import UsageSum, stream_usage
 
 _SIGNS: dict[Voice, str] = {
     "user": "user >",
@@ -53,8 +55,21 @@ def show(options: argparse.Namespace) -> int:
     say(paint(f"{title} · {first.time:%Y-%m-%d %H:%M} to {last.time:%Y-%m-%d %H:%M} UTC", "bold"))
     for row in rows:
         if not write(sys.stdout, f"{_text(row, full=options.full)}\n"):
-            break
+            return 0
+    usage = _usage(rows)
+    if usage["cost_usd"] != 0:
+        say(paint(in_words(usage), "dim"))
     return 0
+
+
+def _usage(rows: Sequence[EventRow]) -> dict[str, Any]:
+    usage = no_usage()
+    for row in rows:
+        if row.type == "LLMResponseReceived" and row.data:
+            answer = from_json(row.data)
+            if isinstance(answer, dict):
+                add_call(usage, str(answer.get("model_name") or ""), answer.get("token_usage"))
+    return usage
 
 
 def _follow(options: argparse.Namespace) -> int:
@@ -92,9 +107,12 @@ def list_threads(options: argparse.Namespace) -> int:
         threads = wanted_threads(
             connection, category, options.limit, status=options.status, text=options.search
         )
-        titles = thread_titles(connection, [thread.stream_name for thread in threads])
-    if options.format == "json" or options.json:
-        say(json.dumps([_as_listed(thread, titles) for thread in threads], indent=2))
+        names = [thread.stream_name for thread in threads]
+        titles = thread_titles(connection, names)
+        as_json = options.format == "json" or options.json
+        usage = stream_usage(connection, names) if as_json else ()
+    if as_json:
+        say(json.dumps([_as_listed(thread, titles, usage) for thread in threads], indent=2))
         return 0
     if threads:
         say("\n".join(table(threads, titles)))
@@ -105,8 +123,11 @@ def list_threads(options: argparse.Namespace) -> int:
     return 0
 
 
-def _as_listed(thread: ThreadSummary, titles: Mapping[str, str]) -> dict[str, Any]:
-    return {**thread._asdict(), "title": titles.get(thread.stream_name)}
+def _as_listed(
+    thread: ThreadSummary, titles: Mapping[str, str], sums: Sequence[UsageSum]
+) -> dict[str, Any]:
+    own = summed(row for row in sums if row.stream_name == thread.stream_name)
+    return {**thread._asdict(), "title": titles.get(thread.stream_name), "usage": own}
 
 
 def _as_object(row: EventRow, *, full: bool) -> dict[str, Any]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 
+from messagedb_agent.cli.attachments import keep_attachments, read_attachments
 from messagedb_agent.cli.driving import drive, nothing
 from messagedb_agent.cli.following import leave_to_workers
 from messagedb_agent.cli.messages import message_of
+from messagedb_agent.cli.model import parameters_for
 from messagedb_agent.cli.wiring import agent_for, category_of, configuration, reader, writer
 from messagedb_agent.config import Config
 from messagedb_agent.engine.session import (
@@ -35,16 +37,18 @@ def start(options: argparse.Namespace) -> int:
         return message(options)
     config = configuration(options)
     preload(options.model or config.model_name or OFFLINE)
-    text = message_of(options.message)
+    text, files = message_of(options.message), read_attachments(options.attach)
     thread_id = options.thread_id or generate_thread_id()
     stream_name = build_stream_name(options.category, options.version, thread_id)
     with writer(config) as store:
         if options.thread_id and store.version(stream_name) >= 0:
             raise UsageError(f"thread {thread_id} exists already; `./cli message` adds to it")
+        content = keep_attachments(store, files)
         if options.no_wait:
             start_session(
                 QueueingStore(store, options.queue),
                 text,
+                content=content,
                 thread_id=thread_id,
                 category=options.category,
                 version=options.version,
@@ -56,7 +60,7 @@ def start(options: argparse.Namespace) -> int:
             config,
             store,
             stream_name,
-            prepare=lambda thread: thread.start(text),
+            prepare=lambda thread: thread.start(text, content=content),
             when_busy=nothing,
         )
 
@@ -64,24 +68,25 @@ def start(options: argparse.Namespace) -> int:
 def message(options: argparse.Namespace) -> int:
     """Add a message to a thread and answer it."""
     config = configuration(options)
-    text = message_of(options.message)
+    text, files = message_of(options.message), read_attachments(options.attach)
     preload(options.model or config.model_name or OFFLINE)
     stream_name = _find(options, config)
     with writer(config) as store:
         if options.reopen:
             reopen_session(store, stream_name)
+        content = keep_attachments(store, files)
         if options.no_wait:
             chosen = _chosen(options, config, read_state(store, stream_name))
             queue = QueueingStore(store, options.queue)
-            add_message(queue, stream_name, text, configuration=chosen)
+            add_message(queue, stream_name, text, content=content, configuration=chosen)
             return leave_to_workers(options, store, stream_name)
         return drive(
             options,
             config,
             store,
             stream_name,
-            prepare=lambda thread: thread.send(text),
-            when_busy=lambda: add_message(store, stream_name, text),
+            prepare=lambda thread: thread.send(text, content),
+            when_busy=lambda: add_message(store, stream_name, text, content=content),
         )
 
 
@@ -120,7 +125,9 @@ def _find(options: argparse.Namespace, config: Config) -> str:
 def _chosen(
     options: argparse.Namespace, config: Config, state: ThreadState
 ) -> AgentConfigured | None:
-    """The model and prompt that workers shall use, if the options name any."""
-    if not (options.model or options.system):
+    """The model, prompt and parameters that workers shall use, if the options name any."""
+    current = state.context.configuration
+    parameters = current.parameters if current else {}
+    if not (options.model or options.system) and parameters_for(options, state) == parameters:
         return None
     return agent_for(options, config, state).configuration()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from messagedb_agent.engine.agent import Agent
+from messagedb_agent.engine.attachments import Attachments
 from messagedb_agent.engine.fencing import model_claim
 from messagedb_agent.engine.recipe import ContextDigest, recipe
 from messagedb_agent.engine.steps.base import Claim, Outcome, Step, Surroundings
@@ -28,6 +29,7 @@ from messagedb_agent.events.base import JSONObject
 from messagedb_agent.events.json_text import to_json
 from messagedb_agent.llm.base import Completion, ModelRequest
 from messagedb_agent.projections.llm_context import LLM_CONTEXT, LLMContext
+from messagedb_agent.projections.messages import Message
 from messagedb_agent.projections.next_step import CallModel
 from messagedb_agent.projections.thread_state import ThreadState
 
@@ -45,6 +47,7 @@ class ModelStep(msgspec.Struct, frozen=True):
 
     agent: Agent
     memory: ModelMemory
+    attachments: Attachments | None = None
     clock: Callable[[], float] = time.monotonic
 
     def run(
@@ -91,15 +94,17 @@ class ModelStep(msgspec.Struct, frozen=True):
             attempt=decision.attempt,
         )
 
-    @staticmethod
-    def _request(context: LLMContext, attempt: int) -> ModelRequest:
+    def _request(self, context: LLMContext, attempt: int) -> ModelRequest:
         configuration = context.configuration
         assert configuration is not None, "a model is called under a recorded configuration only"
+        messages: Sequence[Message] = context.messages
+        if self.attachments is not None:
+            messages = self.attachments.resolve(messages)
         return ModelRequest(
             model_name=configuration.model_name,
             system_prompt=configuration.system_prompt,
             tools=configuration.tools,
-            messages=context.messages,
+            messages=messages,
             parameters=configuration.parameters,
             attempt=attempt,
         )
@@ -116,6 +121,7 @@ def _response(completion: Completion, attempt: int, latency_ms: int) -> LLMRespo
         content=_storable_blocks(completion.content),
         api=completion.api,
         latency_ms=latency_ms,
+        details=completion.details or None,
         retry_count=attempt - 1,
     )
 

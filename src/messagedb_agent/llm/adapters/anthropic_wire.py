@@ -9,10 +9,12 @@ from typing import Any, Final
 from messagedb_agent.errors import ModelCallError
 from messagedb_agent.events.agent import ToolCall
 from messagedb_agent.events.base import JSONObject
+from messagedb_agent.llm.adapters.anthropic_thinking import thinking_fields
 from messagedb_agent.llm.adapters.turns import (
     AssistantTurn,
     arguments_object,
     canonical,
+    known,
     pair,
     parse_arguments,
     result_text,
@@ -23,7 +25,6 @@ from messagedb_agent.llm.base import Completion, Delta, ModelRequest, StopReason
 from messagedb_agent.projections.messages import AssistantMessage, UserMessage
 
 API: Final = "anthropic"
-DEFAULT_MAX_TOKENS = 16_000
 
 _STOP_REASONS: dict[str, StopReason] = {
     "end_turn": "end_turn",
@@ -48,10 +49,12 @@ def to_request(request: ModelRequest, model: str) -> dict[str, Any]:
     parameters = request.parameters
     body: dict[str, Any] = {
         "model": model,
-        "max_tokens": parameters.get("max_output_tokens") or DEFAULT_MAX_TOKENS,
         "messages": _messages(request),
-        **_thinking(parameters),
+        **thinking_fields(parameters, model),
     }
+    if schema := parameters.get("response_schema"):
+        form = {"type": "json_schema", "schema": schema}
+        body["output_config"] = {**body.get("output_config", {}), "format": form}
     if request.system_prompt.strip():
         body["system"] = [{"type": "text", "text": request.system_prompt}]
     if request.tools:
@@ -66,20 +69,6 @@ def to_request(request: ModelRequest, model: str) -> dict[str, Any]:
     body = canonical(body)
     _mark_for_cache(body)
     return body
-
-
-def _thinking(parameters: JSONObject) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    output: dict[str, Any] = {}
-    thinking = parameters.get("thinking") or {}
-    if budget := thinking.get("budget"):
-        fields["thinking"] = {"type": "enabled", "budget_tokens": budget}
-    elif effort := thinking.get("effort"):
-        fields["thinking"] = {"type": "adaptive", "display": "summarized"}
-        output["effort"] = str(effort).lower()
-    if schema := parameters.get("response_schema"):
-        output["format"] = {"type": "json_schema", "schema": schema}
-    return fields | ({"output_config": output} if output else {})
 
 
 def _messages(request: ModelRequest) -> list[dict[str, Any]]:
@@ -272,6 +261,12 @@ def from_response(message: JSONObject, request: ModelRequest) -> Completion:
         stop_reason=_STOP_REASONS.get(raw_reason, "tool_use" if calls else "end_turn"),
         content=tuple(_sendable(block) for block in blocks),
         api=API,
+        details=known(
+            id=message.get("id"),
+            model=message.get("model"),
+            stop_reason=raw_reason,
+            stop_details=message.get("stop_details"),
+        ),
     )
 
 

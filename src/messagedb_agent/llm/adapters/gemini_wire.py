@@ -17,6 +17,7 @@ from messagedb_agent.events.base import JSONObject
 from messagedb_agent.llm.adapters.turns import (
     AssistantTurn,
     canonical,
+    known,
     pair,
     result_text,
     to_json,
@@ -205,6 +206,16 @@ def from_response(response: JSONObject, request: ModelRequest) -> Completion:
         stop_reason="tool_use" if calls and stop == "end_turn" else stop,
         content=tuple(parts),
         api=API,
+        details=_details(response, candidate),
+    )
+
+
+def _details(response: JSONObject, candidate: JSONObject) -> JSONObject:
+    return known(
+        id=response.get("responseId"),
+        model=response.get("modelVersion"),
+        stop_reason=candidate.get("finishReason"),
+        stop_details=candidate.get("finishMessage") or response.get("promptFeedback"),
     )
 
 

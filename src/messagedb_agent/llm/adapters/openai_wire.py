@@ -12,6 +12,7 @@ from messagedb_agent.llm.adapters.turns import (
     AssistantTurn,
     arguments_object,
     canonical,
+    known,
     pair,
     parse_arguments,
     result_text,
@@ -155,7 +156,9 @@ def from_stream(
     calls: list[dict[str, Any]] = []
     usage: Any = None
     reason: str | None = None
+    served: dict[str, Any] = {}
     for event in events:
+        served |= {key: event[key] for key in ("id", "model") if event.get(key)}
         usage = event.get("usage") or usage
         for choice in event.get("choices") or []:
             reason = choice.get("finish_reason") or reason
@@ -174,7 +177,7 @@ def from_stream(
     if calls:
         message["tool_calls"] = calls
     choice = {"message": message, "finish_reason": reason}
-    return from_response({"choices": [choice], "usage": usage}, request)
+    return from_response({**served, "choices": [choice], "usage": usage}, request)
 
 
 def _extend(calls: list[dict[str, Any]], piece: JSONObject) -> None:
@@ -232,6 +235,11 @@ def from_response(response: JSONObject, request: ModelRequest) -> Completion:
         stop_reason=stop,
         content=(message,) if message.keys() - {"role"} else (),
         api=API,
+        details=known(
+            id=response.get("id"),
+            model=response.get("model"),
+            stop_reason=choice.get("finish_reason"),
+        ),
     )
 
 

@@ -120,6 +120,11 @@ def to_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
 
 
+def known(**fields: Any) -> Mapping[str, Any]:
+    """The fields that have a value, for the provider's own words about an answer."""
+    return {name: value for name, value in fields.items() if value not in (None, "")}
+
+
 def parse_arguments(text: str) -> Any:
     """The object that a model wrote, or its text when that is none. Never a repaired guess."""
     try:

@@ -1,0 +1,61 @@
+"""usage: tokens and cost over all threads."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import defaultdict
+from typing import Any
+
+from messagedb_agent.cli.terminal import paint, say, visible
+from messagedb_agent.cli.usage_view import cost_in_words, summed
+from messagedb_agent.cli.wiring import category_of, configuration, reader
+from messagedb_agent.store.usage import UsageSum, category_usage
+
+_NAMES = {"model": "model_name", "day": "day", "thread": "thread_id"}
+
+
+def usage(options: argparse.Namespace) -> int:
+    """Print what all threads of a category used, by model, day or thread."""
+    category = category_of(options)
+    with reader(configuration(options)) as connection:
+        sums = category_usage(connection, category, by_thread=options.by == "thread")
+    groups: dict[str, list[UsageSum]] = defaultdict(list)
+    for row in sums:
+        groups[_key(row, options.by)].append(row)
+    name = _NAMES[options.by]
+    rows = [{name: key, **_object(group)} for key, group in groups.items()]
+    if options.format == "json":
+        say(json.dumps({"by": options.by, "rows": rows, "total": _object(sums)}, indent=2))
+    elif rows:
+        _print(name, rows, _object(sums))
+    else:
+        say("no model has answered yet")
+    return 0
+
+
+def _object(rows: list[UsageSum] | tuple[UsageSum, ...]) -> dict[str, Any]:
+    return {"calls": sum(row.calls for row in rows), **summed(rows)}
+
+
+def _key(row: UsageSum, by: str) -> str:
+    if by == "thread":
+        return str(row.stream_name).partition("-")[2]
+    return row.day.isoformat() if by == "day" else row.model_name
+
+
+def _print(name: str, rows: list[dict[str, Any]], total: dict[str, Any]) -> None:
+    width = max(len(name), 5, *(len(str(row[name])) for row in rows))
+    columns = f"{'CALLS':>7} {'INPUT':>13} {'CACHED':>13} {'OUTPUT':>13} {'COST':>13}"
+    say(paint(f"{name.upper():{width}} {columns}", "bold"))
+    for row in rows:
+        say(_line(visible(str(row[name])), row, width))
+    say(paint(_line("total", total, width), "bold"))
+
+
+def _line(name: str, row: dict[str, Any], width: int) -> str:
+    return (
+        f"{name:{width}} {row['calls']:7,} {row['input_tokens']:13,} "
+        f"{row['cache_read_tokens']:13,} {row['output_tokens']:13,} "
+        f"{cost_in_words(row['cost_usd']):>13}"
+    )

@@ -1,0 +1,188 @@
+"""What goes wrong with providers: events, one line, the exit code, and a thread that goes on."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, NamedTuple
+
+import pytest
+
+from messagedb_agent.testing.provider_frames import Reply, ReplyCall
+from messagedb_agent.testing.provider_server import ProviderServer
+from tests.acceptance.conftest import Cli
+from tests.acceptance.models.conftest import CLAUDE_VERTEX, EACH, GEMINI, OPENAI, Dialect
+
+CALL = Reply(calls=(ReplyCall("calculate", '{"expression": "6 * 7"}', "c1"),))
+
+
+def failures(cli: Cli, thread: str = "t") -> list[dict[str, Any]]:
+    return [e["data"] for e in cli.events(thread) if e["type"] == "LLMCallFailed"]
+
+
+def broken(reply: Reply, fault: Any, after: int, **more: Any) -> Reply:
+    fields = {name: getattr(reply, name) for name in reply.__struct_fields__}
+    return Reply(**(fields | {"fault": fault, "after": after} | more))
+
+
+def overloaded(dialect: Dialect) -> Any:
+    if dialect is GEMINI:
+        return {"error": {"code": 503, "message": "Overloaded", "status": "UNAVAILABLE"}}
+    return {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
+
+
+@EACH
+def test_each_passing_failure_is_an_event_and_the_answer_comes(
+    cli: Cli, provider: ProviderServer, dialect: Dialect
+) -> None:
+    tiny = {"MODEL_RETRY_PAUSE": "0.0001", "MODEL_TIMEOUT": "2"}
+    cli.environment |= {"MODEL_MAX_ATTEMPTS": "20", **tiny}
+    middle = 1 if dialect is GEMINI else 3
+    text = Reply(text="half an answer")
+    error = {"error": {"message": "no"}}
+    faults = {
+        "rate_limit": [Reply(status=429, headers={"retry-after": "0.1"}, body=error)],
+        "overloaded": [
+            Reply(status=529, body=error),
+            Reply(status=503, body=error),
+            broken(text, "error", middle, body=overloaded(dialect)),
+        ],
+        "server_error": [Reply(status=500, body=error)],
+        "connection": [
+            Reply(fault="drop"),
+            broken(text, "cut", middle),
+            broken(CALL, "cut", middle),
+        ],
+        "truncated": [broken(text, "end", middle), Reply(frames=())],
+        "malformed": [broken(text, "garbage", middle)],
+        "timeout": [broken(text, "", 1, silence=3.0)],
+    }
+    provider.script(*(reply for replies in faults.values() for reply in replies), text)
+
+    ended = cli("start", "go", "--thread-id", "t", "--model", dialect.model)
+
+    assert (ended.code, ended.out) == (0, "half an answer\n"), ended.err
+    recorded = failures(cli)
+    assert [failure["error_type"] for failure in recorded] == [
+        kind for kind, replies in faults.items() for _ in replies
+    ]
+    assert [failure["retry_count"] for failure in recorded] == list(range(len(recorded)))
+    assert all(failure["retryable"] for failure in recorded)
+    assert cli.types("t")[-1] == "LLMResponseReceived"
+
+
+class Lasting(NamedTuple):
+    dialect: Dialect
+    status: int
+    error_type: str
+    says: str
+    code: str | None = None
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        Lasting(OPENAI, 400, "context_length", "start a new thread", "context_length_exceeded"),
+        Lasting(OPENAI, 401, "authentication", "OPENAI_API_KEY"),
+        Lasting(GEMINI, 403, "permission", "roles/aiplatform.user"),
+        Lasting(CLAUDE_VERTEX, 404, "not_found", "GCP_LOCATION"),
+    ],
+    ids=lambda case: str(case.status),
+)
+def test_a_failure_that_stays_is_told_once_with_what_to_do(
+    cli: Cli, provider: ProviderServer, case: Lasting
+) -> None:
+    body = {"error": {"message": "something is wrong", "code": case.code}}
+    provider.script(Reply(status=case.status, body=body))
+
+    ended = cli("start", "go", "--thread-id", "t", "--model", case.dialect.model)
+
+    assert (ended.code, ended.out) == (1, "")
+    told = [line for line in ended.err.splitlines() if line.startswith("messagedb-agent:")]
+    assert len(told) == 1
+    assert case.says in told[0]
+    assert "continue t" in told[0]
+    (failure,) = failures(cli)
+    assert (failure["error_type"], failure["retryable"]) == (case.error_type, False)
+    provider.script(Reply(text="well again"))
+    assert cli.ask("continue", "t")["response"] == "well again"
+
+
+def test_after_the_last_attempt_the_turn_waits_for_continue(
+    cli: Cli, provider: ProviderServer
+) -> None:
+    cli.environment["MODEL_MAX_ATTEMPTS"] = "3"
+    provider.script(*(Reply(status=503, body={"error": {"message": "busy"}}) for _ in range(3)))
+
+    ended = cli("start", "go", "--thread-id", "t", "--model", OPENAI.model, "--format", "json")
+
+    assert ended.code == 1
+    assert ended.json()["status"] == "failed"
+    assert [failure["retryable"] for failure in failures(cli)] == [True, True, False]
+    provider.script(Reply(text="well again"))
+    assert cli.ask("continue", "t")["response"] == "well again"
+
+
+def test_a_provider_that_asks_for_time_gets_it(cli: Cli, provider: ProviderServer) -> None:
+    provider.script(Reply(status=429, headers={"retry-after": "1"}, body={}), Reply(text="ok"))
+
+    cli.ask("start", "go", "--thread-id", "t", "--model", OPENAI.model)
+
+    rows = cli.sql(
+        "SELECT extract(epoch FROM max(time) - min(time)) FROM message_store.messages"
+        " WHERE type = 'LLMCallRequested'"
+    )
+    assert rows[0][0] >= 1
+
+
+@pytest.mark.parametrize("dialect", [OPENAI, CLAUDE_VERTEX], ids=lambda dialect: dialect.model)
+def test_arguments_that_are_no_json_are_an_error_that_the_model_sees(
+    cli: Cli, provider: ProviderServer, dialect: Dialect
+) -> None:
+    call = ReplyCall("calculate", '{"expression": "6*7,"broken": tru', "c1")
+    provider.script(Reply(calls=(call,)), Reply(text="sorry"))
+
+    assert cli.ask("start", "go", "--thread-id", "t", "--model", dialect.model)["response"]
+
+    events = {event["type"]: event["data"] for event in cli.events("t")}
+    assert "JSON" in events["ToolExecutionFailed"]["error_message"]
+    assert "ToolExecutionCompleted" not in events
+    assert "JSON" in str(dialect.messages(provider.requests[1].body)[-1])
+
+
+def test_stop_reasons_are_told(cli: Cli, provider: ProviderServer) -> None:
+    for stop, text, code, says in (
+        ("length", "half", 0, "ended early"),
+        ("content_filter", "", 1, "refused"),
+        ("stop", "", 0, "empty answer"),
+    ):
+        provider.script(Reply(text=text, stop=stop))
+
+        ended = cli("start", "go", "--model", OPENAI.model)
+
+        assert (ended.code, ended.out) == (code, f"{text}\n")
+        assert says in ended.err.splitlines()[-1]
+
+
+def test_a_pause_is_resumed_with_what_was_said_so_far(cli: Cli, provider: ProviderServer) -> None:
+    provider.script(Reply(text="first ", stop="pause_turn"), Reply(text="second"))
+
+    assert cli.ask("start", "go", "--model", CLAUDE_VERTEX.model)["response"] == "second"
+
+    roles = [message["role"] for message in provider.requests[1].body["messages"]]
+    assert roles == ["user", "assistant"]
+
+
+def test_ctrl_c_ends_a_call_at_once(cli: Cli, provider: ProviderServer) -> None:
+    provider.script(Reply(text="never", silence=20, after=1))
+    started = cli.start("start", "go", "--thread-id", "t", "--model", OPENAI.model)
+    deadline = time.monotonic() + 30
+    while not provider.requests and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+    started.send_signal(2)
+    began = time.monotonic()
+    started.communicate(timeout=15)
+
+    assert started.returncode == 130
+    assert time.monotonic() - began < 5
+    assert cli.types("t")[-2:] == ["LLMCallFailed", "TurnInterrupted"]
