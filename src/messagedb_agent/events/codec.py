@@ -81,8 +81,7 @@ def encode(event: Event, metadata: Mapping[str, Any] | None = None) -> EncodedEv
 
 
 def _present(event: Event, names: tuple[str, ...]) -> dict[str, Any]:
-    values = ((name, getattr(event, name)) for name in names)
-    return {name: value for name, value in values if value is not None}
+    return {name: value for name in names if (value := getattr(event, name)) is not None}
 
 
 def _metadata_text(metadata: Mapping[str, Any]) -> str | None:
