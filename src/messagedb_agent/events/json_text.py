@@ -32,12 +32,16 @@ _LARGE_FLOAT = 1e16
 # What the C encoder writes in a way that JSONB would refuse or change, or that may stand for
 # such a thing. Finding one only means to look closer. Two patterns, for `re` skips quickly to the
 # few characters that each of them can begin with; with both in one it would try at each character.
-_SUSPECT_TEXT = re.compile(rb"null|-0\.0|\\u0000|\xef\xb7\x90")
+_SUSPECT_TEXT = re.compile(rb"-0\.0|\\u0000|\xef\xb7\x90")
 _SUSPECT_NUMBER = re.compile(rb"[0-9](?:[eE]\+?[0-9]+(?:[,\]}]|$)|[0-9]{18})")
+# NaN and infinities are written as null. In MessagePack, where they have a form of their own, they
+# can be told from None without looking through the value in Python.
+_ODD_FLOAT = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]")
 
 _encode = msgspec.json.Encoder().encode
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 _decode = msgspec.json.Decoder().decode
+_pack = msgspec.msgpack.Encoder().encode
 
 
 def to_json(value: Any) -> str:
@@ -106,10 +110,21 @@ def _encoded(value: Any, encoder: Callable[[Any], bytes]) -> bytes:
     except (UnicodeEncodeError, OverflowError, RecursionError, TypeError, ValueError):
         text = b""
     shallow = text.count(b"[") + text.count(b"{") <= MAX_DEPTH
-    suspect = _SUSPECT_TEXT.search(text) or _SUSPECT_NUMBER.search(text)
+    suspect = (
+        _SUSPECT_TEXT.search(text)
+        or _SUSPECT_NUMBER.search(text)
+        or (b"null" in text and _has_odd_floats(value))
+    )
     if text and shallow and not suspect:
         return text
     return encoder(_escaped(value, 0))
+
+
+def _has_odd_floats(value: Any) -> bool:
+    try:
+        return _ODD_FLOAT.search(_pack(value)) is not None
+    except (OverflowError, ValueError):
+        return True
 
 
 def _escaped(value: Any, depth: int) -> Any:
