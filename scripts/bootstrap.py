@@ -29,8 +29,18 @@ def say(text: str) -> None:
     print(f"messagedb-agent: {text}", file=sys.stderr, flush=True)
 
 
+# Each contains the ones before it. The model SDKs are most of the bytes, and needed only by
+# those who have a model.
+GROUPS = ("runtime", "models", "dev")
+WANTED = {
+    "runtime": ["--extra", "cli"],
+    "models": ["--extra", "cli", "--extra", "models"],
+    "dev": ["--extra", "all", "--group", "dev"],
+}
+
+
 class SetUp:
-    """One environment: `group` is `runtime` or `dev`, which contains it."""
+    """One environment, and the group of packages that it has to hold at least."""
 
     def __init__(self, root: Path, env: Path, group: str) -> None:
         self.root, self.env, self.group = root, env, group
@@ -79,13 +89,14 @@ class SetUp:
             if self.is_current(self.group):
                 return
             # A plain ./cli must not throw out what ./test has installed.
-            groups = ["runtime", "dev"] if "dev" in (self.group, self.earlier()) else ["runtime"]
+            largest = max(GROUPS.index(self.group), GROUPS.index(self.earlier()))
+            groups = GROUPS[: largest + 1]
             if self.unfinished.exists() or not self.runs():
                 shutil.rmtree(self.env, ignore_errors=True)
             first = "making" if not self.env.exists() else "updating"
             say(f"{first} the private Python environment (once; may take a minute)")
             self.unfinished.touch()
-            for group in ("runtime", "dev"):
+            for group in GROUPS:
                 self.stamp(group).unlink(missing_ok=True)
             self.install(groups[-1])
             self.point_at_the_sources()
@@ -96,7 +107,8 @@ class SetUp:
             say("ready")
 
     def earlier(self) -> str:
-        return "dev" if self.stamp("dev").exists() else "runtime"
+        present = [group for group in GROUPS if self.stamp(group).exists()]
+        return present[-1] if present else GROUPS[0]
 
     def install(self, group: str) -> None:
         """With uv where there is one; pip where it fails, as with a private package index."""
@@ -115,11 +127,9 @@ class SetUp:
         `--inexact` leaves alone what somebody added to the environment for himself.
         """
         options = ["--frozen", "--inexact", "--no-install-project", "--no-default-groups"]
-        options += ["--extra", "all"]
-        wanted = ["--group", "dev"] if group == "dev" else []
         settings = {"UV_PROJECT_ENVIRONMENT": str(self.env), "UV_COMPILE_BYTECODE": "1"}
         done = subprocess.run(
-            [uv, "sync", "--project", str(self.root), "--python", PYTHON, *options, *wanted],
+            [uv, "sync", "--project", str(self.root), "--python", PYTHON, *options, *WANTED[group]],
             env={**os.environ, **settings},
             pass_fds=(self.lock_fd,),
             check=False,

@@ -18,5 +18,6 @@ export_list() {
     } >"$out.new"
     mv "$out.new" "$out"
 }
-out=scripts/requirements-runtime.txt; export_list --extra all
+out=scripts/requirements-runtime.txt; export_list --extra cli
+out=scripts/requirements-models.txt; export_list --extra cli --extra models
 out=scripts/requirements-dev.txt; export_list --extra all --group dev

@@ -1,14 +1,16 @@
-"""What tests of every folder share: one PostgreSQL server, and how hypothesis works here."""
+"""What tests of every folder share: a PostgreSQL server, a reader, how hypothesis works here."""
 
 from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import settings
 
 from tests.postgres import server
+from tests.reader import reader
 
-__all__ = ["server"]
+__all__ = ["reader", "server"]
 
 # Slow machines share their cores; a deadline would measure the neighbours.
 settings.register_profile(
@@ -18,3 +20,13 @@ settings.register_profile(
     print_blob=True,
 )
 settings.load_profile("suite")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Containers are for those who ask for them."""
+    if "docker" in config.getoption("markexpr", ""):
+        return
+    reason = "needs a Docker engine; `./test --docker` runs it"
+    for item in items:
+        if item.get_closest_marker("docker"):
+            item.add_marker(pytest.mark.skip(reason=reason))

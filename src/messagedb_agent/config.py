@@ -34,6 +34,7 @@ class Config(NamedTuple):
     enable_tracing: bool
     log_level: str
     log_format: str
+    log_content: bool
     environ: Mapping[str, str]
 
 
@@ -57,6 +58,7 @@ def load_config(environ: Mapping[str, str], file: Path | None = None) -> Config:
         enable_tracing=read("ENABLE_TRACING", _boolean, default=False),
         log_level=read("LOG_LEVEL", _one_of(LOG_LEVELS, str.upper), "WARNING"),
         log_format=read("LOG_FORMAT", _one_of(LOG_FORMATS, str.lower), "console"),
+        log_content=read("LOG_CONTENT", _boolean, default=False),
         environ=merged,
     )
     if mistakes:
@@ -88,8 +90,6 @@ class _Reader:
 
 def _database(read: _Reader) -> Mapping[str, str] | None:
     url = read("DATABASE_URL", _url, None)
-    if url:
-        return {"dbname": url}
     given = {
         "host": read("DB_HOST", str, None),
         "port": read("DB_PORT", _port, None),
@@ -97,6 +97,8 @@ def _database(read: _Reader) -> Mapping[str, str] | None:
         "user": read("DB_USER", str, None),
         "password": read.secret("DB_PASSWORD"),
     }
+    if url:
+        return {"dbname": url}
     chosen = {name: value for name, value in given.items() if value is not None}
     if not chosen:
         return None

@@ -40,6 +40,10 @@ class ModelUnavailableError(AgentError):
     """A model was asked for that can not be used as things are set up."""
 
 
+class ModelPackageMissingError(ModelUnavailableError):
+    """The SDK that a model needs is not installed."""
+
+
 # The caller acts: what was asked for can not be done.
 
 
@@ -65,6 +69,10 @@ class EncodingError(UsageError):
     """A value that can not be stored as JSON."""
 
 
+class HandlerFailedError(AgentError):
+    """A consumer's handler failed for an event, and the error policy is to stop there."""
+
+
 # Time or another process acts.
 
 
@@ -82,6 +90,12 @@ class OptimisticConcurrencyError(AgentError):
 
 class ThreadBusyError(AgentError):
     """Another process is driving this thread."""
+
+    exit_code = 5
+
+
+class ConsumerBusyError(AgentError):
+    """Another process handles events under this consumer's name."""
 
     exit_code = 5
 

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -97,23 +97,19 @@ class Cli:
             return cursor.fetchall() if cursor.description else []
 
 
-NewCli = Callable[[], Cli]
+def with_schema(database: str) -> str:
+    with psycopg.connect(database, autocommit=True) as connection:
+        schema.install(connection)
+    return database
 
 
 @pytest.fixture
-def new_cli(server: NewDatabase, tmp_path: Path) -> NewCli:
-    """Command lines on fresh databases."""
-
-    def make() -> Cli:
-        database = server()
-        with psycopg.connect(database, autocommit=True) as connection:
-            schema.install(connection)
-        return Cli(database, tmp_path)
-
-    return make
+def cli(server: NewDatabase, tmp_path: Path) -> Cli:
+    """A command line on a database of its own."""
+    return Cli(with_schema(server()), tmp_path)
 
 
-@pytest.fixture
-def cli(new_cli: NewCli) -> Cli:
-    """A command line on a fresh database."""
-    return new_cli()
+@pytest.fixture(scope="session")
+def idle_cli(server: NewDatabase, tmp_path_factory: pytest.TempPathFactory) -> Cli:
+    """A command line on a shared database, for commands that must not write anything."""
+    return Cli(with_schema(server()), tmp_path_factory.mktemp("idle"))

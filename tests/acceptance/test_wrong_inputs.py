@@ -42,15 +42,15 @@ WRONG: list[tuple[list[str], int, str]] = [
     ("arguments", "code", "says"), WRONG, ids=[" ".join(w[0])[:40] for w in WRONG]
 )
 def test_a_wrong_command_says_so_in_one_line(
-    cli: Cli, arguments: list[str], code: int, says: str
+    idle_cli: Cli, arguments: list[str], code: int, says: str
 ) -> None:
-    ended = cli(*arguments)
+    ended = idle_cli(*arguments)
 
     assert ended.code == code
     assert ended.out == ""
     assert ended.err.count("\n") == 1
     assert says in ended.err
-    assert cli.sql("SELECT count(*) FROM message_store.messages") == [(0,)]
+    assert idle_cli.sql("SELECT count(*) FROM message_store.messages") == [(0,)]
 
 
 @pytest.mark.parametrize(
@@ -66,9 +66,9 @@ def test_a_wrong_command_says_so_in_one_line(
 )
 @pytest.mark.parametrize("command", [["start", "hi"], ["list"]])
 def test_a_wrong_setting_is_named(
-    cli: Cli, command: list[str], settings: dict[str, str], code: int, says: str
+    idle_cli: Cli, command: list[str], settings: dict[str, str], code: int, says: str
 ) -> None:
-    ended = cli(*command, env=settings)
+    ended = idle_cli(*command, env=settings)
 
     assert ended.code == code
     assert says in ended.err
@@ -76,8 +76,8 @@ def test_a_wrong_setting_is_named(
     assert ended.err.count("\n") == 1
 
 
-def test_all_wrong_settings_are_told_at_once(cli: Cli) -> None:
-    ended = cli("list", env={"DB_PORT": "x", "MAX_ITERATIONS": "0", "LOG_LEVEL": "LOUD"})
+def test_all_wrong_settings_are_told_at_once(idle_cli: Cli) -> None:
+    ended = idle_cli("list", env={"DB_PORT": "x", "MAX_ITERATIONS": "0", "LOG_LEVEL": "LOUD"})
 
     assert all(name in ended.err for name in ("DB_PORT", "MAX_ITERATIONS", "LOG_LEVEL"))
 

@@ -69,13 +69,19 @@ def test_the_lock_was_made_from_these_dependencies() -> None:
     }
 
 
-@pytest.mark.parametrize("group", ["runtime", "dev"])
-def test_pip_gets_what_uv_gets(group: str) -> None:
+@pytest.mark.parametrize(
+    ("group", "extras"), [("runtime", ["cli"]), ("models", ["cli", "models"]), ("dev", ["all"])]
+)
+def test_pip_gets_what_uv_gets(group: str, extras: list[str]) -> None:
     """When this fails, scripts/lock.sh was forgotten."""
     text = (ROOT / "scripts" / f"requirements-{group}.txt").read_text()
     listed = dict(re.findall(r"^([^\s#=]+)==(\S+)", text, re.MULTILINE))
     wanted = reachable(
-        [*OURS["dependencies"], *(OURS["dev-dependencies"]["dev"] if group == "dev" else ())]
+        [
+            *OURS["dependencies"],
+            *(need for extra in extras for need in OURS["optional-dependencies"][extra]),
+            *(OURS["dev-dependencies"]["dev"] if group == "dev" else ()),
+        ]
     )
 
     assert listed == {name: PACKAGES[name]["version"] for name in wanted}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import selectors
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,22 @@ def finish(process: subprocess.Popen[str]) -> str:
     assert process.returncode == 0, err
     assert json.loads(out)["pid"] == process.pid
     return err
+
+
+WAITING = "waiting for another set-up"
+
+
+def wait_for_words(processes: Sequence[subprocess.Popen[str]], words: str) -> None:
+    """Until one of the processes has said this on stderr."""
+    said = ""
+    with selectors.DefaultSelector() as selector:
+        for process in processes:
+            assert process.stderr is not None
+            selector.register(process.stderr.fileno(), selectors.EVENT_READ)
+        while words not in said:
+            ready = selector.select(TIMEOUT)
+            assert ready, f"only this was said: {said}"
+            said += "".join(os.read(key.fd, 4096).decode() for key, _ in ready)
 
 
 def test_the_first_call_sets_up_and_the_second_does_not(tree: Tree) -> None:
@@ -80,12 +97,11 @@ def test_a_changed_lock_is_installed_and_keeps_what_development_needs(tree: Tree
 def test_two_first_calls_at_once_set_up_once(tree: Tree) -> None:
     (tree.notes / "hold").touch()
     with tree.start() as one, tree.start() as other:
-        wait_until(lambda: len(tree.calls_of_uv()) == 1)
-        time.sleep(0.2)
+        wait_for_words((one, other), WAITING)
         (tree.notes / "hold").unlink()
-        said = finish(one) + finish(other)
+        finish(one)
+        finish(other)
 
-    assert "waiting for another set-up" in said
     assert len(tree.calls_of_uv()) == 2
 
 
@@ -109,10 +125,10 @@ def test_an_installer_that_outlives_its_set_up_is_waited_for(tree: Tree) -> None
             os.kill(pid, signal.SIGKILL)
         doomed.wait(TIMEOUT)
         with tree.start() as following:
-            time.sleep(0.5)
+            wait_for_words((following,), WAITING)
             assert len(tree.calls_of_uv()) == 1
             (tree.notes / "hold").unlink()
-            assert "waiting for another set-up" in finish(following)
+            finish(following)
 
     assert [call.split()[0] for call in tree.calls_of_uv()] == ["begin", "end"] * 2
 

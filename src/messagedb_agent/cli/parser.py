@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
-from importlib import import_module
-from typing import Any, NoReturn
 
-from messagedb_agent.store.stream import DEFAULT_CATEGORY, DEFAULT_VERSION
+from messagedb_agent.cli.grammar import (
+    THREAD,
+    CommandParser,
+    Subparsers,
+    add_command,
+    lazily,
+)
+from messagedb_agent.cli.options import (
+    add_agent_options,
+    add_common,
+    add_run_options,
+    add_subscribe_options,
+    count,
+)
+from messagedb_agent.cli.parser_travel import add_travel_commands
 
 _EXAMPLES = """\
 first steps:
@@ -21,38 +32,20 @@ exit codes: 0 done, 1 failed, 2 wrong usage, 3 waiting for approval, 4 limit rea
 5 thread is driven by another process, 130 interrupted
 """
 
-Subparsers = Any
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """One line instead of two."""
-        self.exit(2, f"messagedb-agent: {message} (see `{self.prog} --help`)\n")
-
-
-def lazily(module: str, function: str) -> Callable[[argparse.Namespace], int]:
-    """A command whose module is imported when it runs."""
-
-    def run(options: argparse.Namespace) -> int:
-        command = getattr(import_module(f"messagedb_agent.cli.commands.{module}"), function)
-        return int(command(options))
-
-    return run
-
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
     common = argparse.ArgumentParser(add_help=False)
-    _add_common(common, argparse.SUPPRESS)
-    parser = _Parser(
+    add_common(common, argparse.SUPPRESS)
+    parser = CommandParser(
         prog="cli",
         description="An agent whose conversation is an event stream in PostgreSQL.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    _add_common(parser, None)
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    add_common(parser, None)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=CommandParser)
     parser.set_defaults(run=lambda _options: _greet(parser))
     for add in (
         _add_start,
@@ -60,10 +53,13 @@ def build_parser() -> argparse.ArgumentParser:
         _add_continue,
         _add_show,
         _add_list,
+        _add_subscribe,
         _add_approve,
         _add_deny,
         _add_interrupt,
         _add_end,
+        add_travel_commands,
+        _add_tui,
         _add_db,
         _add_doctor,
         _add_version,
@@ -77,102 +73,13 @@ def _greet(parser: argparse.ArgumentParser) -> int:
     return 2
 
 
-def _add_common(parser: argparse.ArgumentParser, default: Any) -> None:
-    group = parser.add_argument_group("common options")
-    group.add_argument(
-        "--config", metavar="FILE", default=default, help="settings file (default: ./.env)"
-    )
-    group.add_argument(
-        "--category",
-        default=default or DEFAULT_CATEGORY,
-        help=f"category of the threads (default: {DEFAULT_CATEGORY})",
-    )
-    group.add_argument(
-        "--version",
-        metavar="VERSION",
-        default=default or DEFAULT_VERSION,
-        help=f"version of the threads' streams (default: {DEFAULT_VERSION})",
-    )
-
-
-def _command(
-    commands: Subparsers,
-    common: argparse.ArgumentParser,
-    name: str,
-    run: Callable[[argparse.Namespace], int],
-    summary: str,
-    *,
-    examples: str = "",
-) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(
-        name,
-        parents=[common],
-        help=summary,
-        description=f"{summary[0].upper()}{summary[1:]}.",
-        epilog=f"examples:\n{examples}" if examples else None,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.set_defaults(run=run)
-    return parser
-
-
-_THREAD = "thread id, a unique beginning of it, or `last`"
-
-
-def _add_run_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--format",
-        choices=("text", "json", "jsonl"),
-        default="text",
-        help="text: the answer; json: one object; jsonl: one object for each recorded event",
-    )
-    parser.add_argument("--model", metavar="NAME", help="model to use (default: MODEL_NAME)")
-    parser.add_argument("--system", metavar="FILE", help="file with the system prompt")
-    parser.add_argument(
-        "--auto-approve", action="store_true", help="run tools without asking for approval"
-    )
-    parser.add_argument(
-        "--allow", metavar="TOOL", action="append", default=[], help="run this tool without asking"
-    )
-    parser.add_argument(
-        "--deny", metavar="TOOL", action="append", default=[], help="never run this tool"
-    )
-    parser.add_argument(
-        "--policy",
-        metavar="FILE",
-        help="TOML file with rules for tool calls (docs/how-to/approvals)",
-    )
-    parser.add_argument(
-        "--max-steps", metavar="N", type=_count, help="model and tool calls before the turn stops"
-    )
-    parser.add_argument(
-        "--max-tokens", metavar="N", type=_count, help="tokens before the turn stops"
-    )
-    parser.add_argument(
-        "--workspace", metavar="DIR", help="folder that file tools may use (default: current)"
-    )
-    parser.add_argument(
-        "--no-follow",
-        action="store_true",
-        help="leave with exit code 5 when another process drives the thread",
-    )
-    parser.add_argument("--show-thinking", action="store_true", help="show the model's thinking")
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 10**9:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number of at least 1")
-    return int(text)
-
-
 def _add_start(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     examples = (
         '  ./cli start "What is 6 * 7?"\n'
         "  git diff | ./cli start - --format json\n"
         '  ./cli start "List the files here" --auto-approve'
     )
-    parser = _command(
+    parser = add_command(
         commands, common, "start", lazily("run", "start"), "begin a thread", examples=examples
     )
     parser.add_argument("message", metavar="MSG", help="first message; - reads it from stdin")
@@ -180,12 +87,12 @@ def _add_start(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-wait", action="store_true", help="record the message only, run nothing"
     )
-    _add_run_options(parser)
+    add_run_options(parser)
 
 
 def _add_message(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     examples = '  ./cli message last "And doubled?"\n  ./cli message 6f1c - < question.txt'
-    parser = _command(
+    parser = add_command(
         commands,
         common,
         "message",
@@ -193,17 +100,17 @@ def _add_message(commands: Subparsers, common: argparse.ArgumentParser) -> None:
         "add a message to a thread",
         examples=examples,
     )
-    parser.add_argument("thread", metavar="THREAD", help=_THREAD)
+    parser.add_argument("thread", metavar="THREAD", help=THREAD)
     parser.add_argument("message", metavar="MSG", help="the message; - reads it from stdin")
     parser.add_argument(
         "--no-wait", action="store_true", help="record the message only, run nothing"
     )
     parser.add_argument("--reopen", action="store_true", help="reopen the thread if it has ended")
-    _add_run_options(parser)
+    add_run_options(parser)
 
 
 def _add_continue(commands: Subparsers, common: argparse.ArgumentParser) -> None:
-    parser = _command(
+    parser = add_command(
         commands,
         common,
         "continue",
@@ -211,12 +118,12 @@ def _add_continue(commands: Subparsers, common: argparse.ArgumentParser) -> None
         "go on with a thread that was interrupted, failed or met a limit",
         examples="  ./cli continue last --max-steps 200",
     )
-    parser.add_argument("thread", metavar="THREAD", help=_THREAD)
-    _add_run_options(parser)
+    parser.add_argument("thread", metavar="THREAD", help=THREAD)
+    add_run_options(parser)
 
 
 def _add_show(commands: Subparsers, common: argparse.ArgumentParser) -> None:
-    parser = _command(
+    parser = add_command(
         commands,
         common,
         "show",
@@ -224,21 +131,42 @@ def _add_show(commands: Subparsers, common: argparse.ArgumentParser) -> None:
         "print a thread",
         examples="  ./cli show last\n  ./cli show 6f1c --format json --full",
     )
-    parser.add_argument("thread", metavar="THREAD", help=_THREAD)
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument("thread", metavar="THREAD", help=THREAD)
+    parser.add_argument(
+        "--format", choices=("text", "json"), default="text", help="text: to read; json: an array"
+    )
     parser.add_argument("--full", action="store_true", help="everything, with metadata")
 
 
 def _add_list(commands: Subparsers, common: argparse.ArgumentParser) -> None:
-    parser = _command(
+    parser = add_command(
         commands, common, "list", lazily("read", "list_threads"), "list threads, newest first"
     )
-    parser.add_argument("--limit", metavar="N", type=_count, default=20, help="at most N threads")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument("--limit", metavar="N", type=count, default=20, help="at most N threads")
+    parser.add_argument(
+        "--format", choices=("text", "json"), default="text", help="text: a table; json: an array"
+    )
+
+
+def _add_subscribe(commands: Subparsers, common: argparse.ArgumentParser) -> None:
+    examples = (
+        "  ./cli subscribe\n"
+        "  ./cli subscribe last --from-start --format pretty\n"
+        "  ./cli subscribe agent:v0 --event-types ToolExecutionFailed --format json | jq .data"
+    )
+    parser = add_command(
+        commands,
+        common,
+        "subscribe",
+        lazily("subscribe", "run"),
+        "print events as they are recorded, until Ctrl+C",
+        examples=examples,
+    )
+    add_subscribe_options(parser)
 
 
 def _add_approve(commands: Subparsers, common: argparse.ArgumentParser) -> None:
-    parser = _command(
+    parser = add_command(
         commands,
         common,
         "approve",
@@ -247,7 +175,7 @@ def _add_approve(commands: Subparsers, common: argparse.ArgumentParser) -> None:
         examples="  ./cli approve last && ./cli continue last\n"
         '  ./cli approve 6f1c call_1 --edit \'{"path": "b.txt"}\'',
     )
-    parser.add_argument("thread", metavar="THREAD", help=_THREAD)
+    parser.add_argument("thread", metavar="THREAD", help=THREAD)
     parser.add_argument(
         "call", metavar="CALL", nargs="?", help="tool call id (default: all pending)"
     )
@@ -264,7 +192,7 @@ def _add_approve(commands: Subparsers, common: argparse.ArgumentParser) -> None:
 
 
 def _add_deny(commands: Subparsers, common: argparse.ArgumentParser) -> None:
-    parser = _command(
+    parser = add_command(
         commands,
         common,
         "deny",
@@ -272,7 +200,7 @@ def _add_deny(commands: Subparsers, common: argparse.ArgumentParser) -> None:
         "refuse pending tool calls; the model is told",
         examples='  ./cli deny last --reason "not in this folder"',
     )
-    parser.add_argument("thread", metavar="THREAD", help=_THREAD)
+    parser.add_argument("thread", metavar="THREAD", help=THREAD)
     parser.add_argument(
         "call", metavar="CALL", nargs="?", help="tool call id (default: all pending)"
     )
@@ -281,7 +209,7 @@ def _add_deny(commands: Subparsers, common: argparse.ArgumentParser) -> None:
 
 
 def _add_interrupt(commands: Subparsers, common: argparse.ArgumentParser) -> None:
-    parser = _command(
+    parser = add_command(
         commands,
         common,
         "interrupt",
@@ -289,18 +217,33 @@ def _add_interrupt(commands: Subparsers, common: argparse.ArgumentParser) -> Non
         "stop the running turn of a thread, wherever it runs",
         examples="  ./cli interrupt last && ./cli continue last",
     )
-    parser.add_argument("thread", metavar="THREAD", help=_THREAD)
+    parser.add_argument("thread", metavar="THREAD", help=THREAD)
     parser.add_argument("--reason", metavar="TEXT", help="why it is stopped")
 
 
 def _add_end(commands: Subparsers, common: argparse.ArgumentParser) -> None:
-    parser = _command(commands, common, "end", lazily("manage", "end"), "end a thread")
-    parser.add_argument("thread", metavar="THREAD", help=_THREAD)
+    parser = add_command(commands, common, "end", lazily("manage", "end"), "end a thread")
+    parser.add_argument("thread", metavar="THREAD", help=THREAD)
     parser.add_argument("--reason", metavar="TEXT", help="why it ends")
 
 
+def _add_tui(commands: Subparsers, common: argparse.ArgumentParser) -> None:
+    parser = add_command(
+        commands,
+        common,
+        "tui",
+        lazily("tui", "run"),
+        "work with threads on a full screen",
+        examples="  ./tui\n  ./tui --thread-id last --model offline",
+    )
+    parser.add_argument(
+        "--thread-id", metavar="THREAD", help=f"thread to open: {THREAD} (default: a new one)"
+    )
+    add_agent_options(parser)
+
+
 def _add_db(commands: Subparsers, common: argparse.ArgumentParser) -> None:
-    parser = _command(
+    parser = add_command(
         commands,
         common,
         "db",
@@ -318,7 +261,7 @@ def _add_db(commands: Subparsers, common: argparse.ArgumentParser) -> None:
 
 
 def _add_doctor(commands: Subparsers, common: argparse.ArgumentParser) -> None:
-    parser = _command(commands, common, "doctor", lazily("doctor", "run"), "check the set-up")
+    parser = add_command(commands, common, "doctor", lazily("doctor", "run"), "check the set-up")
     parser.add_argument(
         "--replay",
         action="store_true",
@@ -328,7 +271,7 @@ def _add_doctor(commands: Subparsers, common: argparse.ArgumentParser) -> None:
 
 
 def _add_version(commands: Subparsers, common: argparse.ArgumentParser) -> None:
-    _command(commands, common, "version", _print_version, "print the version")
+    add_command(commands, common, "version", _print_version, "print the version")
 
 
 def _print_version(_options: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 from messagedb_agent.cli.terminal import has_colour, paint, say, tell, visible, write
 from messagedb_agent.engine.thread import RunResult
 from messagedb_agent.events import agent, tool
-from messagedb_agent.events.base import RecordedEvent
+from messagedb_agent.events.base import Event, RecordedEvent
 from messagedb_agent.events.codec import encode
 from messagedb_agent.events.json_text import from_json
 from messagedb_agent.llm.base import Delta
@@ -20,7 +20,6 @@ _SHOWN = (
     tool.ToolExecutionRequested,
     tool.ToolExecutionCompleted,
     tool.ToolExecutionFailed,
-    agent.LLMCallFailed,
 )
 _LONGEST_LINE = 200
 
@@ -73,7 +72,7 @@ class Reporter:
         self._collect(record.event)
         if self._output == "jsonl":
             say(json.dumps(as_object(record)))
-        elif self._output == "text" and isinstance(record.event, _SHOWN):
+        elif self._output == "text" and _is_worth_a_line(record.event):
             self._finish_line()
             tell(_line(record))
 
@@ -157,6 +156,13 @@ def as_object(record: RecordedEvent) -> dict[str, Any]:
         "time": f"{record.time.isoformat()}Z",
         "data": from_json(encoded.data),
     }
+
+
+def _is_worth_a_line(event: Event) -> bool:
+    if isinstance(event, agent.LLMCallFailed):
+        # The last failure is what the command itself ends with.
+        return bool(event.retryable) and event.error_type != "interrupted"
+    return isinstance(event, _SHOWN)
 
 
 def _line(record: RecordedEvent) -> str:

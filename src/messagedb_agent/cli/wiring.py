@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from messagedb_agent.config import Config, load_config
-from messagedb_agent.errors import SchemaMissingError, UsageError
+from messagedb_agent.errors import ModelPackageMissingError, SchemaMissingError, UsageError
+from messagedb_agent.observability.logging import configure
 from messagedb_agent.store.quick import QuickConnection, quick_connection
 from messagedb_agent.store.stream import build_category
 
 if TYPE_CHECKING:
     from messagedb_agent.engine.agent import Agent
+    from messagedb_agent.llm.base import LLM
+    from messagedb_agent.llm.settings import ModelSettings
     from messagedb_agent.projections.thread_state import ThreadState
     from messagedb_agent.store.client import MessageDBClient
     from messagedb_agent.store.embedded import EmbeddedServer
@@ -29,6 +32,9 @@ def configuration(options: argparse.Namespace) -> Config:
     # SDKs, libpq and HTTP clients read the environment themselves.
     for name, value in config.environ.items():
         os.environ.setdefault(name, value)
+    configure(
+        config.log_level, config.log_format, environ=config.environ, content=config.log_content
+    )
     return config
 
 
@@ -56,10 +62,12 @@ def database(config: Config) -> Iterator[Mapping[str, str]]:
         return
     from messagedb_agent.cli.progress import Progress
 
-    with Progress("starting the database"), embedded_server(config).acquire() as lease:
-        if lease.how == "cold":
-            install_schema(lease.conninfo)
-    with lease:
+    # The lease has to outlive the block: without one the server stops when it seems idle.
+    with ExitStack() as held:
+        with Progress("starting the database"):
+            lease = held.enter_context(embedded_server(config).acquire())
+            if lease.how == "cold":
+                install_schema(lease.conninfo)
         yield lease.conninfo
 
 
@@ -84,8 +92,10 @@ def reader(config: Config) -> Iterator[QuickConnection]:
 
 
 @contextmanager
-def writer(config: Config) -> Iterator[MessageDBClient]:
-    """The event store, for commands that write."""
+def writer(
+    config: Config, on_wait: Callable[[str], None] | None = None
+) -> Iterator[MessageDBClient]:
+    """The event store, for commands that write; `on_wait` is told when it is waited for."""
     import logging
 
     from messagedb_agent.cli.terminal import complain
@@ -101,7 +111,7 @@ def writer(config: Config) -> Iterator[MessageDBClient]:
 
     with (
         database(config) as conninfo,
-        MessageDBClient(conninfo, on_wait=complain, revive=revive) as store,
+        MessageDBClient(conninfo, on_wait=on_wait or complain, revive=revive) as store,
     ):
         try:
             store.health_check()
@@ -127,7 +137,6 @@ def agent_for(options: argparse.Namespace, config: Config, state: ThreadState) -
     from messagedb_agent.engine.agent import Agent
     from messagedb_agent.engine.approvals import ApprovalPolicy
     from messagedb_agent.engine.limits import Limits
-    from messagedb_agent.llm.catalog import create_llm_client
     from messagedb_agent.llm.prompts import DEFAULT_SYSTEM_PROMPT
     from messagedb_agent.llm.settings import ModelSettings
     from messagedb_agent.tools import ToolRegistry, builtin_tools
@@ -140,7 +149,7 @@ def agent_for(options: argparse.Namespace, config: Config, state: ThreadState) -
     tools = ToolRegistry(*builtin_tools())
     allowed, denied = _known(options.allow, tools), _known(options.deny, tools)
     return Agent(
-        llm=create_llm_client(_model_name(options, config, state), settings),
+        llm=_model(_model_name(options, config, state), settings),
         tools=tools,
         system_prompt=_read_prompt(options.system) if options.system else prompt,
         policy=ApprovalPolicy(
@@ -150,10 +159,25 @@ def agent_for(options: argparse.Namespace, config: Config, state: ThreadState) -
             denied=denied,
         ),
         limits=Limits(
-            max_steps=options.max_steps or config.max_iterations, max_tokens=options.max_tokens
+            max_steps=options.max_steps or config.max_iterations,
+            max_tokens=options.max_tokens,
+            max_seconds=options.max_seconds,
         ),
         workspace=_workspace(options.workspace),
     )
+
+
+def _model(name: str, settings: ModelSettings) -> LLM:
+    from messagedb_agent.llm.catalog import create_llm_client
+
+    try:
+        return create_llm_client(name, settings)
+    except ModelPackageMissingError:
+        from messagedb_agent.cli.packages import install_models
+
+        if not install_models():
+            raise
+        return create_llm_client(name, settings)
 
 
 def _model_name(options: argparse.Namespace, config: Config, state: ThreadState) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from messagedb_agent.engine.approvals import ApprovalPolicy, recovery
-from messagedb_agent.engine.limits import Limits, within
+from messagedb_agent.engine.limits import Limits, no_time, within
 from messagedb_agent.events.agent import AgentConfigured
 from messagedb_agent.events.base import JSONObject
 from messagedb_agent.events.json_text import digest
@@ -56,14 +57,14 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
         }
         return AgentConfigured(**body, sha256=digest(body))
 
-    def deciders(self) -> tuple[Decider, ...]:
+    def deciders(self, elapsed: Callable[[], float] = no_time) -> tuple[Decider, ...]:
         """The opinions that count, in this order. Worth keeping: making them takes a digest."""
         return (
             *self.extra_deciders,
             rest_when_ended,
             stop_when_asked,
             rest_when_halted,
-            within(self.limits),
+            within(self.limits, elapsed),
             settle_tools(
                 lambda call: self.policy.permission(call, self.tools),
                 lambda call: recovery(call, self.tools),

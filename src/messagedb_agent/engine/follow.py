@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 
+from messagedb_agent.engine.history import advance_thread
 from messagedb_agent.engine.recorder import Observer
 from messagedb_agent.engine.thread import RunResult
 from messagedb_agent.projections.next_step import Decider, Stop, decide
@@ -45,7 +46,7 @@ class Follower:
     def look(self) -> RunResult | None:
         """Read what is new; the result once the thread needs nothing more, or somebody."""
         arrived = tuple(self._store.read(self._stream_name, position=self.version + 1))
-        self._projected = self._projected.advance(arrived)
+        self._projected = advance_thread(self._store, self._stream_name, self._projected, arrived)
         for record in arrived:
             if record.position > self._seen:
                 for observe in self._observers:

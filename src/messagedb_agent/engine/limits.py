@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from messagedb_agent.events.system import LimitReached
@@ -18,24 +20,36 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     `max_steps` counts model calls and tool calls, `max_tokens` the tokens of the turn's model
     calls, `max_repeats` how often in a row the model may ask for the very same calls again.
+    `max_seconds` is the time of one run; a step that has begun is let end.
     A user message or `continue` starts the count anew.
     """
 
     max_steps: int | None = DEFAULT_MAX_STEPS
     max_tokens: int | None = None
     max_repeats: int | None = DEFAULT_MAX_REPEATS
+    max_seconds: float | None = None
 
 
-def within(limits: Limits) -> Decider:
-    """The decider that stops a turn which has used up one of its limits."""
+def no_time() -> float:
+    """The `elapsed` of those who don't count time."""
+    return 0.0
+
+
+def within(limits: Limits, elapsed: Callable[[], float] = no_time) -> Decider:
+    """
+    The decider that stops a turn which has used up one of its limits.
+
+    `elapsed` gives the seconds since the run began.
+    """
 
     def decider(state: ThreadState) -> Decision | None:
         if not (state.calls.open or state.context.wants_answer):
             return None
-        used = (
+        used: tuple[tuple[str, float, float | None], ...] = (
             ("max_steps", state.turn.steps, limits.max_steps),
             ("max_tokens", state.turn.tokens, limits.max_tokens),
             ("max_repeats", state.turn.repeats, limits.max_repeats),
+            ("max_seconds", elapsed(), limits.max_seconds),
         )
         for name, value, maximum in used:
             if maximum is not None and value >= maximum:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 import psycopg
 
 from messagedb_agent.engine.fencing import Stands
+from messagedb_agent.engine.history import advance_thread
 from messagedb_agent.errors import ClaimLostError, OptimisticConcurrencyError
 from messagedb_agent.events.base import Event, RecordedEvent
 from messagedb_agent.events.codec import as_stored
@@ -27,6 +28,14 @@ Of a long thread's past that is what came after its snapshot.
 SNAPSHOT_AFTER = DEFAULT_BATCH_SIZE
 """The number of events that is worth a snapshot: reading fewer takes a single page."""
 
+Annotate = Callable[[Sequence[tuple[str, Event]]], Mapping[str, Any]]
+"""Metadata to add to events that are about to be written together, given with their ids."""
+
+
+def no_annotations(_new: Sequence[tuple[str, Event]]) -> Mapping[str, Any]:
+    """The `Annotate` of those who have nothing to add."""
+    return {}
+
 
 class Recorder:
     """
@@ -40,11 +49,16 @@ class Recorder:
     """
 
     def __init__(
-        self, store: EventStore, stream_name: str, observers: Sequence[Observer] = ()
+        self,
+        store: EventStore,
+        stream_name: str,
+        observers: Sequence[Observer] = (),
+        annotate: Annotate = no_annotations,
     ) -> None:
         self.stream_name = stream_name
         self._store = store
         self._observers = observers
+        self._annotate = annotate
         self._committed: Projected[ThreadState] = THREAD_STATE.at_start()
         self._facts: list[NewEvent] = []
         self._intentions: list[NewEvent] = []
@@ -174,7 +188,9 @@ class Recorder:
             metadata["causationMessageStreamName"] = self.stream_name
             metadata["causationMessagePosition"] = cause
         # Whoever reads the stream later has to come to the same state, down to the order of keys.
-        return [NewEvent(event=as_stored(event), metadata=metadata) for event in events]
+        new = [NewEvent(event=as_stored(event), metadata=metadata) for event in events]
+        metadata.update(self._annotate([(item.id, item.event) for item in new]))
+        return new
 
     def _fold(self, new: Sequence[NewEvent]) -> None:
         if not new:
@@ -197,7 +213,7 @@ class Recorder:
         self._facts, self._intentions, self._stands = [], [], None
 
     def _advance(self, recorded: Sequence[RecordedEvent]) -> None:
-        self._committed = self._committed.advance(recorded)
+        self._committed = advance_thread(self._store, self.stream_name, self._committed, recorded)
         self._refold()
         self._tell(recorded)
 

@@ -39,7 +39,7 @@ def read_state(store: EventStore, stream_name: str) -> ThreadState:
     recorder.open()
     if recorder.version == NO_STREAM:
         raise ThreadNotFoundError(
-            f"there is no thread {parse_stream_name(stream_name).thread_id}; `list` shows all"
+            f"there is no thread {parse_stream_name(stream_name).thread_id}; `./cli list` shows all"
         )
     return recorder.state
 
@@ -116,7 +116,7 @@ def interrupt_session(store: EventStore, stream_name: str, reason: str | None = 
     is no driver, the next one stops before it does anything.
     """
     state = read_state(store, stream_name)
-    if not interruption(state):
+    if state.turn.halted or not interruption(state):
         return False
     _append(store, stream_name, (TurnInterruptRequested(reason=reason),))
     return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ import msgspec
 from messagedb_agent.engine.agent import Agent
 from messagedb_agent.engine.fencing import takes_messages
 from messagedb_agent.engine.loop import Loop
-from messagedb_agent.engine.recorder import Observer, Recorder
+from messagedb_agent.engine.recorder import Annotate, Observer, Recorder, no_annotations
 from messagedb_agent.engine.steps.base import Step, Yielded
 from messagedb_agent.engine.steps.llm import ModelMemory
 from messagedb_agent.engine.watch import Watch
@@ -81,19 +82,24 @@ class AgentThread:
         *,
         observers: Sequence[Observer] = (),
         on_delta: Callable[[Delta], None] = ignore_delta,
+        annotate: Annotate = no_annotations,
     ) -> None:
         self.stream_name = stream_name
         self.thread_id = parse_stream_name(stream_name).thread_id
         self.cancelled = threading.Event()
         self.on_delta = on_delta
-        self._recorder = Recorder(store, stream_name, observers)
+        self._recorder = Recorder(store, stream_name, observers, annotate)
         self._memory = ModelMemory()
         self._loop: Loop | None = None
+        self._began = 0.0
         self._store = store
         self._lock: ThreadLock | None = None
         self._exits = ExitStack()
         self._acting = False
         self._watch = Watch(store, stream_name, self._watched_version, self.cancelled.set)
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._began
 
     def _watched_version(self) -> int | None:
         return self._recorder.version if self._acting else None
@@ -189,8 +195,14 @@ class AgentThread:
         """Drive the thread until it needs nothing more, or somebody."""
         if self._loop is None or self._loop.agent is not agent:
             self._loop = Loop(
-                agent, agent.deciders(), self._store, self._recorder, self, self._memory
+                agent,
+                agent.deciders(self._elapsed),
+                self._store,
+                self._recorder,
+                self,
+                self._memory,
             )
+        self._began = time.monotonic()
         try:
             stop = self._loop.run().reason
             self._recorder.keep_snapshot()

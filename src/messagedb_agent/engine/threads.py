@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import queue
 import threading
 import time
@@ -116,7 +117,9 @@ class ToolThreads:
             job = self._waiting.popleft()
             job.began = time.monotonic()
             self._running[job.key] = job
-            _start(partial(self._perform, job))
+            # So that what a tool logs says which thread and run it is about.
+            context = contextvars.copy_context()
+            _start(partial(context.run, self._perform, job))
 
     def _perform(self, job: _Job) -> None:
         try:

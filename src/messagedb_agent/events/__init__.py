@@ -15,6 +15,8 @@ from messagedb_agent.events.system import (
     LimitReached,
     SessionCompleted,
     SessionStarted,
+    ThreadForked,
+    ThreadRewound,
     TurnInterrupted,
 )
 from messagedb_agent.events.tool import (
@@ -51,8 +53,10 @@ __all__ = [
     "SessionCompleted",
     "SessionStarted",
     "SessionTerminationRequested",
+    "ThreadForked",
     "ThreadRenamed",
     "ThreadReopened",
+    "ThreadRewound",
     "ToolApprovalRequested",
     "ToolCall",
     "ToolExecutionApproved",

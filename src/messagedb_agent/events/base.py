@@ -40,6 +40,7 @@ class RecordedEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     `position` counts from 0 without gaps within the stream; `global_position` grows within
     the whole store, with gaps. `time` is UTC, without a time zone, as Message DB keeps it.
+    The stored texts are there where the reader kept them.
     """
 
     id: str
@@ -49,6 +50,7 @@ class RecordedEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     global_position: int
     time: datetime
     metadata_text: str | None = None
+    data_text: str | None = None
 
     @property
     def type(self) -> str:

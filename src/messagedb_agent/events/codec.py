@@ -43,6 +43,7 @@ class _Plan(NamedTuple):
 
     data_fields: tuple[str, ...]
     metadata_fields: tuple[str, ...]
+    optional: frozenset[str]
     decode: Callable[[str], Event]
     decode_metadata: Callable[[str], Any] | None
 
@@ -59,6 +60,7 @@ def _plan(cls: type[Event]) -> _Plan:
     return _Plan(
         data_fields=tuple(name for name in fields if name not in cls.METADATA),
         metadata_fields=extra,
+        optional=frozenset(name for name, field in fields.items() if field.default is None),
         decode=msgspec.json.Decoder(cls).decode,
         decode_metadata=decode_metadata,
     )
@@ -73,15 +75,20 @@ def encode(event: Event, metadata: Mapping[str, Any] | None = None) -> EncodedEv
     if isinstance(event, UnknownEvent):
         return EncodedEvent(event.type_name, to_json(event.data), _metadata_text(metadata or {}))
     plan = _plan(type(event))
-    merged = {**_present(event, plan.metadata_fields), **(metadata or {})}
+    merged = {**_present(event, plan.metadata_fields, plan.optional), **(metadata or {})}
     if type(event).SCHEMA_VERSION > 1:
         merged[SCHEMA_VERSION_KEY] = type(event).SCHEMA_VERSION
-    data = to_json(_present(event, plan.data_fields))
+    data = to_json(_present(event, plan.data_fields, plan.optional))
     return EncodedEvent(type(event).__name__, data, _metadata_text(merged))
 
 
-def _present(event: Event, names: tuple[str, ...]) -> dict[str, Any]:
-    return {name: value for name in names if (value := getattr(event, name)) is not None}
+def _present(event: Event, names: tuple[str, ...], optional: frozenset[str]) -> dict[str, Any]:
+    """The fields to write: what is None and reads as None when it is absent, is left out."""
+    return {
+        name: value
+        for name in names
+        if (value := getattr(event, name)) is not None or name not in optional
+    }
 
 
 def _metadata_text(metadata: Mapping[str, Any]) -> str | None:
@@ -103,6 +110,20 @@ def decode(row: EventRow) -> RecordedEvent:
         global_position=row.global_position,
         time=row.time,
         metadata_text=row.metadata,
+    )
+
+
+def decode_with_text(row: EventRow) -> RecordedEvent:
+    """The event of a row, which keeps the text too: for readers that pass events on unchanged."""
+    return RecordedEvent(
+        id=row.id,
+        event=decode_event(row.type, row.data or "null", row.metadata),
+        stream_name=row.stream_name,
+        position=row.position,
+        global_position=row.global_position,
+        time=row.time,
+        metadata_text=row.metadata,
+        data_text=row.data,
     )
 
 

@@ -29,6 +29,8 @@ _BUILTIN: tuple[type[Event], ...] = (
     user.TurnInterruptRequested,
     user.TurnResumed,
     system.LimitReached,
+    system.ThreadForked,
+    system.ThreadRewound,
     user.ThreadRenamed,
     user.ThreadReopened,
     agent.LLMCallStarted,

@@ -40,3 +40,23 @@ class LimitReached(Event, frozen=True, kw_only=True):
     limit: str
     value: float
     maximum: float
+
+
+class ThreadForked(Event, frozen=True, kw_only=True):
+    """
+    The first event of a thread that continues another one from a position on.
+
+    The origin's events up to `origin_position` are this thread's history, too. They are
+    shared, not copied: a stream never changes, so a reference to it is as good.
+    """
+
+    origin_stream_name: str
+    origin_position: int
+    reason: str | None = None
+
+
+class ThreadRewound(Event, frozen=True, kw_only=True):
+    """The thread goes on as if nothing had happened after `to_position`."""
+
+    to_position: int
+    reason: str | None = None

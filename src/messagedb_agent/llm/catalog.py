@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from importlib.util import find_spec
 
-from messagedb_agent.errors import ModelUnavailableError
+from messagedb_agent.errors import ModelPackageMissingError, ModelUnavailableError
 from messagedb_agent.llm.base import LLM
 from messagedb_agent.llm.settings import ModelSettings
 
@@ -53,10 +53,12 @@ def create_llm_client(model_name: str, settings: ModelSettings | None = None) ->
         from messagedb_agent.llm.scripted import load_script
 
         return load_script(name)
-    _check_installed(model_name, kind)
     from messagedb_agent.llm.adapters import providers
 
-    return providers.create(kind, model_name, name, settings)
+    # A missing key is told before anybody installs a package for a model they can't use.
+    model = providers.create(kind, model_name, name, settings)
+    _check_installed(model_name, kind)
+    return model
 
 
 def preload(model_name: str) -> None:
@@ -98,7 +100,7 @@ def _check_installed(model_name: str, kind: str) -> None:
     except ModuleNotFoundError:
         installed = False
     if not installed:
-        raise ModelUnavailableError(
+        raise ModelPackageMissingError(
             f"{model_name} needs a package that is not installed: "
             f"run `pip install 'messagedb-agent[{extra}]'`"
         )

@@ -19,7 +19,7 @@ from messagedb_agent.events.agent import (
     LLMResponseReceived,
 )
 from messagedb_agent.events.base import Event
-from messagedb_agent.events.system import TurnInterrupted
+from messagedb_agent.events.system import ThreadForked, ThreadRewound, TurnInterrupted
 from messagedb_agent.events.user import UserMessageAdded
 from messagedb_agent.projections.append_only import AppendOnly
 from messagedb_agent.projections.base import Handler, Projection
@@ -138,6 +138,13 @@ def _with_calls(change: Handler[ToolCalls]) -> Handler[LLMContext]:
     return handler
 
 
+def _begin_anew(state: LLMContext, event: ThreadForked | ThreadRewound) -> LLMContext:
+    calls = TOOL_CALLS.apply(state.calls, event)
+    if not calls.open:
+        return _settled(state, calls, claimed=False)
+    return LLMContext(state.messages, state.held, calls, False, state.configuration)  # noqa: FBT003 - field order
+
+
 _TOOL_EVENTS: dict[type[Event], Handler[LLMContext]] = {
     kind: _with_calls(change)
     for kind, change in TOOL_CALLS.handlers.items()
@@ -157,5 +164,7 @@ LLM_CONTEXT: Projection[LLMContext] = Projection(
         LLMCallFailed: _fail,
         TurnInterrupted: _fail,
         **_TOOL_EVENTS,
+        ThreadForked: _begin_anew,
+        ThreadRewound: _begin_anew,
     },
 )

@@ -8,7 +8,13 @@ import msgspec
 from msgspec.structs import replace
 
 from messagedb_agent.events.agent import AgentConfigured, LLMCallFailed, LLMResponseReceived
-from messagedb_agent.events.system import ErrorOccurred, SessionCompleted, SessionStarted
+from messagedb_agent.events.system import (
+    ErrorOccurred,
+    SessionCompleted,
+    SessionStarted,
+    ThreadForked,
+    ThreadRewound,
+)
 from messagedb_agent.events.tool import ToolExecutionFailed, ToolExecutionRequested
 from messagedb_agent.events.user import (
     SessionTerminationRequested,
@@ -61,6 +67,12 @@ SESSION_STATE: Projection[SessionState] = Projection(
         ErrorOccurred: lambda s, _: replace(s, error_count=s.error_count + 1),
         SessionTerminationRequested: lambda s, _: replace(s, termination_requested=True),
         SessionCompleted: _complete,
+        ThreadForked: lambda s, _: replace(
+            s, status="active", completion_reason=None, termination_requested=False
+        ),
+        ThreadRewound: lambda s, _: replace(
+            s, status="active", completion_reason=None, termination_requested=False
+        ),
         ThreadReopened: lambda s, _: replace(
             s, status="active", completion_reason=None, termination_requested=False
         ),

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from messagedb_agent.events.agent import LLMResponseReceived, ToolCall
 from messagedb_agent.events.json_text import canonical
+from messagedb_agent.events.system import ThreadForked, ThreadRewound
 from messagedb_agent.events.tool import (
     ToolApprovalRequested,
     ToolEvent,
@@ -40,6 +41,11 @@ class CallState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     attempts: int = 0
     approval: Approval = "none"
     outcome: ToolResult | None = None
+
+    @property
+    def is_nameless(self) -> bool:
+        """Whether the model gave the call no id, so that it has the one made here."""
+        return self.call.id == f"call_{self.index}"
 
 
 class Grant(msgspec.Struct, frozen=True, gc=False):
@@ -116,7 +122,11 @@ def _named(index: int, call: ToolCall) -> ToolCall:
 
 
 def _meant(state: ToolCalls, event: ToolEvent) -> CallState | None:
-    return state.find(event.call_id, event.tool_name, event.tool_index)
+    call_id = event.call_id
+    if call_id is not None and not any(call.call.id == call_id for call in state.calls):
+        # Earlier programs gave ids to calls that the model had left without one.
+        call_id = None if all(call.is_nameless for call in state.open) else call_id
+    return state.find(call_id, event.tool_name, event.tool_index)
 
 
 def _claim(state: ToolCalls, event: ToolExecutionRequested) -> ToolCalls:
@@ -177,6 +187,19 @@ def _reject(state: ToolCalls, event: ToolExecutionRejected) -> ToolCalls:
     return _finish(state, call, text, is_error=True)
 
 
+def _begin_anew(state: ToolCalls, _event: ThreadForked | ThreadRewound) -> ToolCalls:
+    """What was begun in the other history has no outcome in this one, and nobody granted it."""
+    calls = tuple(
+        call
+        if call.outcome
+        else msgspec.structs.replace(
+            call, attempts=0, approval="none", arguments=call.call.arguments
+        )
+        for call in state.calls
+    )
+    return ToolCalls(calls)
+
+
 TOOL_CALLS: Projection[ToolCalls] = Projection(
     name="tool_calls",
     version=1,
@@ -190,5 +213,7 @@ TOOL_CALLS: Projection[ToolCalls] = Projection(
         ToolExecutionCompleted: _complete,
         ToolExecutionFailed: _fail,
         ToolExecutionRejected: _reject,
+        ThreadForked: _begin_anew,
+        ThreadRewound: _begin_anew,
     },
 )

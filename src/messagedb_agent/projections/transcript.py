@@ -141,6 +141,10 @@ _ENTRIES: dict[type[Event], Callable[[Any], Entry]] = {
     ),
     system.TurnInterrupted: _with_reason("interrupted"),
     system.LimitReached: _limited,
+    system.ThreadForked: lambda event: Entry(
+        "system", f"forked from {event.origin_stream_name} at {event.origin_position}"
+    ),
+    system.ThreadRewound: lambda event: Entry("system", f"rewound to {event.to_position}"),
 }
 
 

@@ -13,7 +13,7 @@ from messagedb_agent.events.agent import (
     LLMCallStarted,
     LLMResponseReceived,
 )
-from messagedb_agent.events.system import LimitReached, TurnInterrupted
+from messagedb_agent.events.system import LimitReached, ThreadForked, ThreadRewound, TurnInterrupted
 from messagedb_agent.events.tool import ToolExecutionRequested
 from messagedb_agent.events.user import TurnInterruptRequested, TurnResumed, UserMessageAdded
 from messagedb_agent.projections.base import Projection
@@ -42,6 +42,10 @@ class Turn(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     repeats: int = 0
     last_calls: tuple[tuple[str, Any], ...] = ()
     stop_reason: str | None = None
+
+
+def _begin_anew(state: Turn, _event: ThreadForked | ThreadRewound) -> Turn:
+    return Turn(claims=state.claims, stop_reason=state.stop_reason)
 
 
 def _begin(state: Turn, _event: UserMessageAdded | TurnResumed) -> Turn:
@@ -118,5 +122,7 @@ TURN: Projection[Turn] = Projection(
         TurnInterruptRequested: _ask_to_stop,
         TurnInterrupted: _interrupt,
         LimitReached: _limit,
+        ThreadForked: _begin_anew,
+        ThreadRewound: _begin_anew,
     },
 )

@@ -15,7 +15,6 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from messagedb_agent.errors import (
-    ConfigurationError,
     OptimisticConcurrencyError,
     StoreUnavailableError,
 )
@@ -31,7 +30,7 @@ from messagedb_agent.store.faults import (
     translate,
 )
 from messagedb_agent.store.locks import ThreadLocks
-from messagedb_agent.store.quick import unreachable
+from messagedb_agent.store.quick import is_connection_string, unreachable, wrong_connection_string
 
 T = TypeVar("T")
 
@@ -65,15 +64,12 @@ def connection_settings(given: Mapping[str, Any]) -> dict[str, Any]:
 def _expanded(given: Mapping[str, Any]) -> dict[str, Any]:
     """A database name that is a connection string counts as that, as libpq does it."""
     name = str(given.get("dbname", ""))
-    if "=" not in name and "://" not in name:
+    if not is_connection_string(name):
         return dict(given)
     try:
         parts = conninfo_to_dict(name)
     except psycopg.ProgrammingError as error:
-        # The parser quotes what it could not read, which may be a password.
-        raise ConfigurationError(
-            "DATABASE_URL is wrong: it can not be read as a connection URI or string"
-        ) from error
+        raise wrong_connection_string() from error
     return {**given, "dbname": None, **parts}
 
 
@@ -212,6 +208,21 @@ class MessageDBClient:
         """Take the right to drive a thread; see `ThreadLocks`."""
         return self._patiently(lambda _again: self._locks.acquire(stream_name))
 
+    def query(self, work: Callable[[psycopg.Connection[Any]], T]) -> T:
+        """Run work that may be repeated, again while the server is away, within patience."""
+        return self._perform(lambda connection, _again: work(connection))
+
+    def session(self) -> psycopg.Connection[Any]:
+        """A connection beside the pool, in autocommit mode; who asks for it closes it."""
+        try:
+            return psycopg.connect(autocommit=True, **self._settings)
+        except psycopg.Error as error:
+            raise self._unreachable(error) from error
+
+    def revive(self) -> None:
+        """Have the server brought back, where that is possible from here."""
+        self._revive()
+
     @contextmanager
     def transaction(self) -> Iterator[psycopg.Connection[Any]]:
         """A pooled connection within a transaction, which ends with the block."""
@@ -243,6 +254,9 @@ class MessageDBClient:
             psycopg.connect(autocommit=True, **self._settings).close()
         except psycopg.Error as reason:
             return reason
+        if self._pool.get_stats()["pool_size"] < self._pool.max_size:
+            # It gave up while the server was away, which it no longer is.
+            return psycopg.OperationalError("the server was away for a moment")
         return StoreUnavailableError("all connections of this process stayed busy")
 
     def _perform(self, work: Callable[[psycopg.Connection[Any], bool], T]) -> T:

@@ -15,7 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from messagedb_agent.errors import SchemaMissingError, StoreUnavailableError, UsageError
+from messagedb_agent.errors import (
+    ConfigurationError,
+    SchemaMissingError,
+    StoreUnavailableError,
+    UsageError,
+)
 
 Row = list[str | None]
 
@@ -64,6 +69,8 @@ class _LibpqConnection:
 
     def __init__(self, libpq: ctypes.CDLL, settings: Mapping[str, Any]) -> None:
         self._libpq = libpq
+        self._session: int | None = None
+        self._check(str(settings.get("dbname", "")))
         given = [(name, value) for name, value in settings.items() if value is not None]
         size = len(given) + 1
         names = (ctypes.c_char_p * size)(*(name.encode() for name, _ in given), None)
@@ -74,6 +81,14 @@ class _LibpqConnection:
             self.close()
             raise StoreUnavailableError(unreachable(settings, message))
         libpq.PQsetClientEncoding(self._session, b"UTF8")
+
+    def _check(self, name: str) -> None:
+        if not is_connection_string(name):
+            return
+        options = self._libpq.PQconninfoParse(name.encode(), None)
+        if not options:
+            raise wrong_connection_string()
+        self._libpq.PQconninfoFree(options)
 
     def query(self, sql: str, parameters: Sequence[str | None] = ()) -> list[Row]:
         libpq, count = self._libpq, len(parameters)
@@ -118,11 +133,14 @@ class _LibpqConnection:
         return StoreUnavailableError(f"the database reports: {_first_line(message)}")
 
 
-class _PsycopgConnection:
+class PsycopgQueries:
+    """The queries of this module on a psycopg connection that somebody has anyway."""
+
     def __init__(self, connection: Any) -> None:
         self._connection = connection
 
     def query(self, sql: str, parameters: Sequence[str | None] = ()) -> list[Row]:
+        """The rows of a statement, as `QuickConnection.query` gives them."""
         import psycopg
 
         from messagedb_agent.store.faults import translate
@@ -136,26 +154,44 @@ class _PsycopgConnection:
 
 
 @contextmanager
-def _psycopg_connection(settings: Mapping[str, Any]) -> Iterator[_PsycopgConnection]:
+def _psycopg_connection(settings: Mapping[str, Any]) -> Iterator[PsycopgQueries]:
     import psycopg
     from psycopg.conninfo import conninfo_to_dict
 
     given = dict(settings)
     name = str(given.get("dbname", ""))
     try:
-        if "=" in name or "://" in name:
+        if is_connection_string(name):
             given |= conninfo_to_dict(given.pop("dbname"))
+    except psycopg.ProgrammingError as error:
+        raise wrong_connection_string() from error
+    try:
         connection = psycopg.connect(autocommit=True, **given)
     except psycopg.Error as error:
         raise StoreUnavailableError(unreachable(settings, str(error))) from error
     with connection:
-        yield _PsycopgConnection(connection)
+        yield PsycopgQueries(connection)
+
+
+def is_connection_string(name: str) -> bool:
+    """Whether libpq takes this database name for a whole connection string."""
+    return "=" in name or "://" in name
+
+
+def wrong_connection_string() -> ConfigurationError:
+    """
+    For a connection string that can not be parsed.
+
+    The parser quotes what it could not read, which may be a password, so it is not told.
+    """
+    return ConfigurationError(
+        "DATABASE_URL is wrong: it can not be read as a connection URI or string"
+    )
 
 
 def unreachable(settings: Mapping[str, Any], message: str) -> str:
     """One line that says which server did not let us in, why, and what to look at."""
-    name = str(settings.get("dbname", ""))
-    if "=" in name or "://" in name:
+    if is_connection_string(str(settings.get("dbname", ""))):
         place, check = "the server of DATABASE_URL", "check DATABASE_URL"
     else:
         place = f"{settings.get('host', 'localhost')}:{settings.get('port', 5432)}"
@@ -190,6 +226,8 @@ def _load() -> ctypes.CDLL | None:
     pointer, text, number = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int
     signatures: dict[str, tuple[Any, tuple[Any, ...]]] = {
         "PQconnectdbParams": (pointer, (pointer, pointer, number)),
+        "PQconninfoParse": (pointer, (text, pointer)),
+        "PQconninfoFree": (None, (pointer,)),
         "PQstatus": (number, (pointer,)),
         "PQerrorMessage": (text, (pointer,)),
         "PQsetClientEncoding": (number, (pointer, text)),

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from messagedb_agent.errors import ThreadNotFoundError, UsageError
 from messagedb_agent.events.codec import EventRow
+from messagedb_agent.events.json_text import from_json
 from messagedb_agent.store.base import DEFAULT_BATCH_SIZE
 from messagedb_agent.store.quick import QuickConnection, Row
 
@@ -88,6 +89,9 @@ _EVENTS = """
 """
 
 
+MAX_ANCESTORS = 100
+
+
 class ThreadSummary(NamedTuple):
     """One line of `list`. Times are UTC; `end_time` is None while the thread is open."""
 
@@ -121,14 +125,18 @@ def find_stream(connection: QuickConnection, category: str, thread: str) -> str:
     if thread == "last":
         rows = connection.query(_LAST, (category,))
         if not rows:
-            raise ThreadNotFoundError(f"there are no threads in {category} yet; `start` begins one")
+            raise ThreadNotFoundError(
+                f"there are no threads in {category} yet; `./cli start` begins one"
+            )
         return str(rows[0][0])
     if not thread:
         raise UsageError("the thread id is empty; give an id, a beginning of one, or `last`")
     wanted = f"{category}-{thread}"
     found = [str(row[0]) for row in connection.query(_BY_PREFIX, (category, wanted))]
     if not found:
-        raise ThreadNotFoundError(f"there is no thread {thread[:80]}; `list` shows what there is")
+        raise ThreadNotFoundError(
+            f"there is no thread {thread[:80]}; `./cli list` shows what there is"
+        )
     if found[0] == wanted or len(found) == 1:
         return found[0]
     names = ", ".join(name[len(category) + 1 :] for name in found[:3])
@@ -143,6 +151,17 @@ def read_rows(connection: QuickConnection, stream_name: str) -> list[EventRow]:
         rows.extend(map(_event_row, page))
         if len(page) < DEFAULT_BATCH_SIZE:
             return rows
+
+
+def read_lineage(connection: QuickConnection, stream_name: str) -> list[EventRow]:
+    """The rows of a thread, after those that it shares with the threads it was forked from."""
+    rows = read_rows(connection, stream_name)
+    lineage = [rows]
+    while rows and rows[0].type == "ThreadForked" and len(lineage) < MAX_ANCESTORS:
+        fork = from_json(rows[0].data or "{}")
+        rows = read_rows(connection, str(fork.get("origin_stream_name")))
+        lineage.append(rows[: int(fork.get("origin_position", -1)) + 1])
+    return [row for rows in reversed(lineage) for row in rows]
 
 
 def _event_row(row: Sequence[str | None]) -> EventRow:

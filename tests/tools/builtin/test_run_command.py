@@ -194,6 +194,7 @@ def test_secrets_of_the_environment_are_not_passed_on(
         "GOOGLE_APPLICATION_CREDENTIALS",
         "MYSQL_PWD",
         "SSH_PASSPHRASE",
+        "OTEL_EXPORTER_OTLP_HEADERS",
         "DATABASE_URL",
     ],
 )

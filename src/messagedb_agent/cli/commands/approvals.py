@@ -68,4 +68,4 @@ def _parse(text: str, option: str) -> Any:
 
 def _confirm(what: str, calls: Any, stream_name: str) -> None:
     names = ", ".join(call.call.name for call in calls)
-    tell(f"{what}: {names}; `continue {parse_stream_name(stream_name).thread_id}` goes on")
+    tell(f"{what}: {names}; `./cli continue {parse_stream_name(stream_name).thread_id}` goes on")

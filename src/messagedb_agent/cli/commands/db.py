@@ -18,6 +18,7 @@ from messagedb_agent.cli.wiring import (
 )
 from messagedb_agent.config import Config
 from messagedb_agent.errors import StoreUnavailableError, UsageError
+from messagedb_agent.store.quick import is_connection_string
 
 
 def run(options: argparse.Namespace) -> int:
@@ -119,7 +120,7 @@ def _only_embedded(config: Config, action: str) -> None:
 
 def _as_url(conninfo: Mapping[str, str], *, secret: bool) -> str:
     name = conninfo.get("dbname", "")
-    if "=" in name or "://" in name:
+    if is_connection_string(name):
         from psycopg.conninfo import conninfo_to_dict
 
         conninfo = {key: str(value) for key, value in conninfo_to_dict(name).items()}

@@ -5,14 +5,18 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from messagedb_agent.cli.terminal import paint, say
 from messagedb_agent.cli.wiring import configuration, database, embedded_server
 from messagedb_agent.config import Config
 from messagedb_agent.errors import AgentError
+
+if TYPE_CHECKING:
+    import psycopg
 
 
 class Finding(NamedTuple):
@@ -95,20 +99,32 @@ def _database(config: Config) -> Finding:
 
 
 def _schema(config: Config) -> Finding:
-    import psycopg
-
     from messagedb_agent.store.client import connection_settings
     from messagedb_agent.store.schema import installed_version, missing_functions
 
     with (
         database(config) as conninfo,
-        psycopg.connect(autocommit=True, **connection_settings(conninfo)) as connection,
+        _connected(connection_settings(conninfo)) as connection,
     ):
         missing = missing_functions(connection)
         if missing:
             what = f"missing: {', '.join(missing)}"
             return Finding(good=False, what=what, advice="`./cli db install` installs them")
         return Finding(good=True, what=f"version {installed_version(connection)}")
+
+
+@contextmanager
+def _connected(settings: dict[str, Any]) -> Iterator[psycopg.Connection[Any]]:
+    import psycopg
+
+    from messagedb_agent.errors import StoreUnavailableError
+
+    try:
+        connection = psycopg.connect(autocommit=True, **settings)
+    except psycopg.Error as error:
+        raise StoreUnavailableError("there is no connection to look through") from error
+    with connection:
+        yield connection
 
 
 def _model(config: Config) -> Finding:

@@ -17,6 +17,7 @@ from messagedb_agent.store.threads import (
     ThreadSummary,
     find_stream,
     newest_threads,
+    read_lineage,
     read_rows,
 )
 
@@ -43,13 +44,14 @@ _SIGNS: dict[Voice, str] = {
 def show(options: argparse.Namespace) -> int:
     """Print the events of a thread."""
     category = category_of(options)
+    read = read_rows if options.format == "json" else read_lineage
     with reader(configuration(options)) as connection:
-        rows = read_rows(connection, find_stream(connection, category, options.thread))
+        rows = read(connection, find_stream(connection, category, options.thread))
     if options.format == "json":
         say(json.dumps([_as_object(row, full=options.full) for row in rows], indent=2))
         return 0
     first, last = rows[0], rows[-1]
-    title = f"thread {first.stream_name.partition('-')[2]} · {len(rows)} events"
+    title = f"thread {last.stream_name.partition('-')[2]} · {len(rows)} events"
     say(paint(f"{title} · {first.time:%Y-%m-%d %H:%M} to {last.time:%Y-%m-%d %H:%M} UTC", "bold"))
     for row in rows:
         if not write(sys.stdout, f"{_text(row, full=options.full)}\n"):
@@ -94,7 +96,7 @@ def _text(row: EventRow, *, full: bool) -> str:
     styles = _STYLES[told.voice]
     first, *rest = visible(told.text).split("\n")
     lines = [f"{head} {paint(f'{_SIGNS[told.voice]} {first}', *styles)}"]
-    lines += [f"    {line}" for line in rest]
+    lines += [f"    {line}".rstrip() for line in rest]
     if full:
         lines += [paint(f"    {row.type} {visible(row.data or '')}", "dim")]
         lines += [paint(f"    metadata {visible(row.metadata or '{}')}", "dim")]

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from messagedb_agent.cli.ask import ask_about
 from messagedb_agent.cli.interrupt import interruptible
 from messagedb_agent.cli.messages import message_of
+from messagedb_agent.cli.observing import Observation, observed
 from messagedb_agent.cli.reporter import Reporter
 from messagedb_agent.cli.terminal import complain, is_interactive, say, tell
 from messagedb_agent.cli.wiring import agent_for, category_of, configuration, reader, writer
@@ -52,7 +53,7 @@ def start(options: argparse.Namespace) -> int:
     stream_name = build_stream_name(options.category, options.version, thread_id)
     with writer(config) as store:
         if options.thread_id and store.version(stream_name) >= 0:
-            raise UsageError(f"thread {thread_id} exists already; `message` adds to it")
+            raise UsageError(f"thread {thread_id} exists already; `./cli message` adds to it")
         if options.no_wait:
             start_session(
                 store, text, thread_id=thread_id, category=options.category, version=options.version
@@ -99,7 +100,7 @@ def carry_on(options: argparse.Namespace) -> int:
         if read_state(store, stream_name).session.is_ended:
             thread_id = parse_stream_name(stream_name).thread_id
             raise ThreadEndedError(
-                f"thread {thread_id} has ended; `message {thread_id} MSG --reopen` reopens it"
+                f"thread {thread_id} has ended; `./cli message {thread_id} MSG --reopen` reopens it"
             )
         return _drive(
             options,
@@ -133,24 +134,34 @@ def _drive(
     """Run the thread here, or follow whoever runs it until the turn is over."""
     thread_id = parse_stream_name(stream_name).thread_id
     reporter = Reporter(options.format, thread_id, show_thinking=options.show_thinking)
-    run = _Run(options, config, store, stream_name, reporter)
+    with observed(config, thread_id) as observation:
+        run = _Run(options, config, store, stream_name, reporter, observation=observation)
+        result = _drive_or_follow(run, prepare, when_busy, may_follow=not options.no_follow)
+        reporter.finish(result, stream_name)
+        _explain(result, thread_id)
+    return _EXIT_CODES[result.stop]
+
+
+def _drive_or_follow(
+    run: _Run,
+    prepare: Callable[[AgentThread], None],
+    when_busy: Callable[[], None],
+    *,
+    may_follow: bool,
+) -> RunResult:
     try:
-        result = run.drive(prepare)
+        return run.drive(prepare)
     except ThreadBusyError as busy:
         if not run.was_opened:
             when_busy()
-        if options.no_follow:
+        if not may_follow:
             raise
         tell(f"{busy}; following")
-        result = run.follow()
     except ClaimLostError as lost:
-        if options.no_follow:
+        if not may_follow:
             raise
         tell(f"{lost}; following")
-        result = run.follow()
-    reporter.finish(result, stream_name)
-    _explain(result, thread_id)
-    return _EXIT_CODES[result.stop]
+    return run.follow()
 
 
 class _Run:
@@ -163,26 +174,34 @@ class _Run:
         store: MessageDBClient,
         stream_name: str,
         reporter: Reporter,
+        *,
+        observation: Observation,
     ) -> None:
         self._options = options
         self._config = config
         self._store = store
         self._stream_name = stream_name
         self._reporter = reporter
+        self._observation = observation
         self.was_opened = False
 
     def drive(self, prepare: Callable[[AgentThread], None]) -> RunResult:
         """Run the thread. Raises `ThreadBusyError` when another process does."""
         reporter = self._reporter
-        with AgentThread(
-            self._store,
-            self._stream_name,
-            observers=(reporter.on_event,),
-            on_delta=reporter.on_delta,
-        ) as thread:
+        with (
+            self._observation.driving() as (observers, annotate),
+            AgentThread(
+                self._store,
+                self._stream_name,
+                observers=(reporter.on_event, *observers),
+                on_delta=reporter.on_delta,
+                annotate=annotate,
+            ) as thread,
+        ):
             self.was_opened = True
             agent = agent_for(self._options, self._config, thread.state)
             reporter.begin()
+            self._observation.begin()
             prepare(thread)
             with interruptible(thread):
                 result = thread.run(agent)
@@ -237,7 +256,9 @@ def _ask(store: MessageDBClient, stream_name: str, state: ThreadState) -> bool:
 def _explain(result: RunResult, thread_id: str) -> None:
     match result.stop:
         case "failed":
-            complain(f"{result.error or 'the turn failed'}; `continue {thread_id}` tries again")
+            complain(
+                f"{result.error or 'the turn failed'}; `./cli continue {thread_id}` tries again"
+            )
         case "refused":
             complain("the model refused to answer")
         case "truncated":
@@ -247,16 +268,17 @@ def _explain(result: RunResult, thread_id: str) -> None:
                 arguments = json.dumps(call.arguments)
                 complain(
                     f"{call.call.name} {arguments[:300]} waits for approval: "
-                    f"`approve {thread_id} {call.call.id}` or `deny {thread_id} {call.call.id}`, "
-                    f"then `continue {thread_id}`"
+                    f"`./cli approve {thread_id} {call.call.id}` or "
+                    f"`./cli deny {thread_id} {call.call.id}`, "
+                    f"then `./cli continue {thread_id}`"
                 )
         case "limit":
             limit = result.state.turn.limit
             name = limit.limit if limit else "a limit"
-            complain(f"stopped at {name}; `continue {thread_id}` goes on")
+            complain(f"stopped at {name}; `./cli continue {thread_id}` goes on")
         case "interrupted":
             tell("")
-            complain(f"interrupted; `continue {thread_id}` goes on")
+            complain(f"interrupted; `./cli continue {thread_id}` goes on")
 
 
 def _say_added(options: argparse.Namespace, stream_name: str) -> int:

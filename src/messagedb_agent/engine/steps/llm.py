@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
@@ -11,13 +12,20 @@ from messagedb_agent.engine.agent import Agent
 from messagedb_agent.engine.fencing import model_claim
 from messagedb_agent.engine.recipe import ContextDigest, recipe
 from messagedb_agent.engine.steps.base import Claim, Outcome, Step, Surroundings
-from messagedb_agent.errors import ModelCallError, ModelUnavailableError, RunStoppedError
+from messagedb_agent.errors import (
+    EncodingError,
+    ModelCallError,
+    ModelUnavailableError,
+    RunStoppedError,
+)
 from messagedb_agent.events.agent import (
     LLMCallFailed,
     LLMCallRequested,
     LLMResponseReceived,
     ToolCall,
 )
+from messagedb_agent.events.base import JSONObject
+from messagedb_agent.events.json_text import to_json
 from messagedb_agent.llm.base import Completion, ModelRequest
 from messagedb_agent.projections.llm_context import LLM_CONTEXT, LLMContext
 from messagedb_agent.projections.next_step import CallModel
@@ -105,11 +113,20 @@ def _response(completion: Completion, attempt: int, latency_ms: int) -> LLMRespo
         model_name=completion.model_name,
         token_usage={name: count for name, count in usage.items() if count is not None},
         stop_reason=completion.stop_reason,
-        content=completion.content or None,
+        content=_storable_blocks(completion.content),
         api=completion.api,
         latency_ms=latency_ms,
         retry_count=attempt - 1,
     )
+
+
+def _storable_blocks(blocks: tuple[JSONObject, ...]) -> tuple[JSONObject, ...] | None:
+    """The provider's blocks; without them the answer is told in neutral words next time."""
+    try:
+        to_json(blocks)
+    except EncodingError:
+        return None
+    return blocks or None
 
 
 def distinct(calls: tuple[ToolCall, ...]) -> tuple[ToolCall, ...]:
@@ -121,8 +138,17 @@ def distinct(calls: tuple[ToolCall, ...]) -> tuple[ToolCall, ...]:
         while unique in seen:
             unique = f"{unique}_{index}"
         seen.add(unique)
-        result.append(call if unique == call.id else ToolCall(unique, call.name, call.arguments))
+        result.append(ToolCall(unique, call.name, _storable(call.arguments)))
     return tuple(result)
+
+
+def _storable(arguments: Any) -> Any:
+    """The arguments, or, if no store would take them, a text that fails as arguments do."""
+    try:
+        to_json(arguments)
+    except EncodingError as error:
+        return f"(arguments that can not be recorded: {error})"
+    return arguments
 
 
 def _failure(error: ModelCallError, attempt: int, *, again: bool) -> LLMCallFailed:

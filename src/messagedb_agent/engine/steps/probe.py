@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from messagedb_agent.engine.fencing import tool_claim
-from messagedb_agent.engine.steps.base import Outcome, Step, Surroundings
+from messagedb_agent.engine.steps.base import Claim, Outcome, Step, Surroundings
 from messagedb_agent.engine.steps.tool import ToolStep
 from messagedb_agent.errors import ToolError, ToolNotExecutedError
 from messagedb_agent.events.tool import ToolExecutionCompleted
@@ -22,6 +22,8 @@ class ProbeStep(msgspec.Struct, frozen=True):
 
     def run(self, decision: ProbeTools, state: ThreadState, around: Surroundings) -> Step:
         """Yield the outcome of each call, or run the call again."""
+        # Nothing is claimed, but what was decided before has to be recorded before it is acted on.
+        yield Claim(())
         for call in decision.calls:
             fence = tool_claim(state, call.call.id)
             try:

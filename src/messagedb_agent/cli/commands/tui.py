@@ -1,0 +1,82 @@
+"""tui: threads on a full screen."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from functools import partial
+from typing import TYPE_CHECKING
+
+from messagedb_agent.cli.ask import who_am_i
+from messagedb_agent.cli.terminal import tell
+from messagedb_agent.cli.wiring import agent_for, category_of, configuration, reader, writer
+from messagedb_agent.errors import ConfigurationError, UsageError
+from messagedb_agent.store.stream import parse_stream_name
+from messagedb_agent.store.threads import find_stream
+
+if TYPE_CHECKING:
+    from messagedb_agent.tui.app import AgentApp
+    from messagedb_agent.tui.services import Services
+
+LEAVING_SECONDS = 3.0
+
+
+def run(options: argparse.Namespace) -> int:
+    """Show the screen until somebody leaves it."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError("the tui needs a terminal; `start` and `message` work without one")
+    config = configuration(options)
+    stream_name = None
+    if options.thread_id:
+        with reader(config) as connection:
+            stream_name = find_stream(connection, category_of(options), options.thread_id)
+    told: list[AgentApp] = []
+
+    def on_wait(reason: str) -> None:
+        from messagedb_agent.tui.messages import StoreChanged
+
+        for app in told:
+            app.post_safely(StoreChanged(reason))
+
+    with writer(config, on_wait) as store:
+        from messagedb_agent.tui.services import Services
+
+        services = Services(
+            store=store,
+            make_agent=partial(agent_for, options, config),
+            who=who_am_i(),
+            category=options.category,
+            version=options.version,
+        )
+        app = _app(services, stream_name)
+        told.append(app)
+        app.run()
+        app.runner.close(LEAVING_SECONDS)
+    return _leave(app)
+
+
+def _app(services: Services, stream_name: str | None) -> AgentApp:
+    try:
+        from messagedb_agent.tui.app import AgentApp
+    except ModuleNotFoundError as missing:
+        raise ConfigurationError(
+            f"the tui needs the package {missing.name}; `pip install 'messagedb-agent[tui]'`"
+        ) from missing
+    app = AgentApp(services, stream_name)
+    if is_light(os.environ.get("COLORFGBG", "")) and "TEXTUAL_THEME" not in os.environ:
+        app.theme = "textual-light"
+    return app
+
+
+def is_light(colours: str) -> bool:
+    """Whether a terminal that describes itself like this in COLORFGBG is a light one."""
+    return colours.rpartition(";")[2] in ("7", "15")
+
+
+def _leave(app: AgentApp) -> int:
+    conversation = app.conversation
+    if conversation.state is not None and conversation.state.session.status != "new":
+        thread_id = parse_stream_name(conversation.stream_name).thread_id
+        tell(f"thread {thread_id}; `./tui --thread-id {thread_id}` goes on")
+    return app.return_code or 0

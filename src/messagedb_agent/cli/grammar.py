@@ -1,0 +1,55 @@
+"""The parts that every command's arguments are made of."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, NoReturn
+
+Subparsers = Any
+
+
+class CommandParser(argparse.ArgumentParser):
+    """A parser that complains in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """One line instead of two."""
+        self.exit(2, f"messagedb-agent: {message} (see `{self.prog} --help`)\n")
+
+
+def lazily(module: str, function: str) -> Callable[[argparse.Namespace], int]:
+    """A command whose module is imported when it runs."""
+
+    def run(options: argparse.Namespace) -> int:
+        command = getattr(import_module(f"messagedb_agent.cli.commands.{module}"), function)
+        return int(command(options))
+
+    return run
+
+
+def add_command(
+    commands: Subparsers,
+    common: argparse.ArgumentParser,
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    summary: str,
+    *,
+    examples: str = "",
+) -> argparse.ArgumentParser:
+    """A command with its help; `run` gets the parsed options and gives the exit code."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        parents=[common],
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}.",
+        epilog=f"examples:\n{examples}" if examples else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+THREAD = "thread id, a unique beginning of it, or `last`"
+"""The help text of arguments that name a thread."""

@@ -1,0 +1,145 @@
+"""Options that several commands share, or that are many; and how their values are read."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from messagedb_agent.store.stream import DEFAULT_CATEGORY, DEFAULT_VERSION
+
+
+def add_common(parser: argparse.ArgumentParser, default: Any) -> None:
+    """What every command takes."""
+    group = parser.add_argument_group("common options")
+    group.add_argument(
+        "--config", metavar="FILE", default=default, help="settings file (default: ./.env)"
+    )
+    group.add_argument(
+        "--category",
+        default=default or DEFAULT_CATEGORY,
+        help=f"category of the threads (default: {DEFAULT_CATEGORY})",
+    )
+    group.add_argument(
+        "--version",
+        metavar="VERSION",
+        default=default or DEFAULT_VERSION,
+        help=f"version of the threads' streams (default: {DEFAULT_VERSION})",
+    )
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """What every command takes that lets the agent work."""
+    parser.add_argument(
+        "--format",
+        choices=("text", "json", "jsonl"),
+        default="text",
+        help="text: the answer; json: one object; jsonl: one object for each recorded event",
+    )
+    add_agent_options(parser)
+    parser.add_argument(
+        "--no-follow",
+        action="store_true",
+        help="leave with exit code 5 when another process drives the thread",
+    )
+    parser.add_argument("--show-thinking", action="store_true", help="show the model's thinking")
+
+
+def add_agent_options(parser: argparse.ArgumentParser) -> None:
+    """Which agent works, and what it may do."""
+    parser.add_argument("--model", metavar="NAME", help="model to use (default: MODEL_NAME)")
+    parser.add_argument("--system", metavar="FILE", help="file with the system prompt")
+    parser.add_argument(
+        "--auto-approve", action="store_true", help="run tools without asking for approval"
+    )
+    parser.add_argument(
+        "--allow", metavar="TOOL", action="append", default=[], help="run this tool without asking"
+    )
+    parser.add_argument(
+        "--deny", metavar="TOOL", action="append", default=[], help="never run this tool"
+    )
+    parser.add_argument(
+        "--policy",
+        metavar="FILE",
+        help="TOML file with rules for tool calls (docs/how-to/approvals)",
+    )
+    parser.add_argument(
+        "--max-steps", metavar="N", type=count, help="model and tool calls before the turn stops"
+    )
+    parser.add_argument(
+        "--max-tokens", metavar="N", type=count, help="tokens before the turn stops"
+    )
+    parser.add_argument("--max-seconds", metavar="N", type=count, help="time before the turn stops")
+    parser.add_argument(
+        "--workspace", metavar="DIR", help="folder that file tools may use (default: current)"
+    )
+
+
+def add_subscribe_options(parser: argparse.ArgumentParser) -> None:
+    """What `subscribe` takes."""
+    parser.add_argument(
+        "target",
+        metavar="CATEGORY|THREAD",
+        nargs="?",
+        help="category such as agent:v0 (default: that of the common options), or a thread: "
+        "its id, a unique beginning of it, `last`, or a stream name",
+    )
+    begin = parser.add_mutually_exclusive_group()
+    begin.add_argument("--from-start", action="store_true", help="first all events that there are")
+    begin.add_argument(
+        "--from",
+        dest="from_position",
+        metavar="POSITION",
+        type=position,
+        help="begin at a position: of a category the global one, of a thread its own",
+    )
+    parser.add_argument(
+        "--event-types", metavar="A,B", type=names, help="only events of these types"
+    )
+    parser.add_argument(
+        "--format",
+        choices=("text", "pretty", "json"),
+        default="text",
+        help="text: one line for each event; pretty: whole texts; json: one object in each line",
+    )
+    parser.add_argument(
+        "--correlation", metavar="CATEGORY", help="only events that a stream of it gave rise to"
+    )
+    parser.add_argument(
+        "--group",
+        metavar="M/N",
+        type=group,
+        help="only the threads of member M, from 0, in a consumer group of N",
+    )
+    parser.add_argument("--limit", metavar="N", type=count, help="leave after N events")
+
+
+def count(text: str) -> int:
+    """A whole number of at least 1."""
+    if not text.isdecimal() or not 1 <= int(text) <= 10**9:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def position(text: str) -> int:
+    """A place in a stream or in the store."""
+    if not text.isdecimal() or int(text) >= 1 << 62:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a position: 0, 1, 2 and so on")
+    return int(text)
+
+
+def names(text: str) -> tuple[str, ...]:
+    """A list with commas."""
+    found = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not found:
+        raise argparse.ArgumentTypeError("at least one name is needed")
+    return found
+
+
+def group(text: str) -> tuple[int, int]:
+    """Member and size of a consumer group."""
+    member, slash, size = text.partition("/")
+    if not (slash and member.isdecimal() and size.isdecimal() and int(member) < int(size)):
+        raise argparse.ArgumentTypeError(
+            f"{text[:40]!r} is not a member of a group: 0/3, 1/3 and 2/3 are the members of three"
+        )
+    return int(member), int(size)

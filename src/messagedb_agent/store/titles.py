@@ -1,0 +1,45 @@
+"""What threads are called: the name somebody gave one, or else how it began."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from messagedb_agent.events.json_text import unescape
+from messagedb_agent.store.quick import QuickConnection
+
+LONGEST_TITLE = 200
+
+# Names are rare, so the newest one is looked for only among the rows of that type; the first
+# message stands at the beginning of its stream.
+_TITLES = """
+    SELECT wanted.stream_name,
+           coalesce(
+               (SELECT left(data ->> 'title', $2) FROM message_store.messages AS renamed
+                WHERE renamed.stream_name = wanted.stream_name AND renamed.type = 'ThreadRenamed'
+                ORDER BY renamed.position DESC LIMIT 1),
+               (SELECT left(data ->> 'message', $2) FROM message_store.messages AS said
+                WHERE said.stream_name = wanted.stream_name AND said.position < 20
+                  AND said.type = 'UserMessageAdded'
+                ORDER BY said.position LIMIT 1))
+    FROM json_array_elements_text($1::json) AS wanted (stream_name)
+"""
+
+_NEWEST_POSITION = """
+    SELECT global_position FROM message_store.messages
+    WHERE message_store.category(stream_name) = $1
+    ORDER BY global_position DESC LIMIT 1
+"""
+
+
+def thread_titles(connection: QuickConnection, stream_names: Sequence[str]) -> dict[str, str]:
+    """The title of each of these threads that has one, by stream name."""
+    names = json.dumps(list(stream_names))
+    rows = connection.query(_TITLES, (names, str(LONGEST_TITLE)))
+    return {str(name): unescape(title) for name, title in rows if title}
+
+
+def newest_position(connection: QuickConnection, category: str) -> int:
+    """The global position of a category's last event, -1 when it has none; tells of changes."""
+    rows = connection.query(_NEWEST_POSITION, (category,))
+    return int(rows[0][0] or -1) if rows else -1

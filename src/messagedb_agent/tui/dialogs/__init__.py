@@ -1,0 +1,1 @@
+"""Questions that stand in front of the chat until they are answered."""

@@ -1,0 +1,47 @@
+"""What a chat consists of on the screen, before any widget."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+Kind: TypeAlias = Literal["user", "thinking", "answer", "tool", "approval", "error", "system"]
+
+SIGNS: dict[Kind, str] = {
+    "user": ">",
+    "thinking": "~",
+    "answer": "◆",
+    "tool": "→",
+    "approval": "?",
+    "error": "!",
+    "system": "·",
+}
+"""So that kinds differ where there are no colours; the same signs as in `show`."""
+
+ToolStatus: TypeAlias = Literal["asked", "waiting", "running", "done", "failed", "rejected"]
+
+
+class ToolView(msgspec.Struct, frozen=True, kw_only=True):
+    """A tool call with all that became of it so far."""
+
+    name: str
+    arguments: Any = None
+    call_id: str | None = None
+    status: ToolStatus = "asked"
+    result: Any = None
+    duration_ms: float | None = None
+    attempt: int = 1
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    One piece of the chat.
+
+    `position` is that of the event it began with, None for what this program says itself.
+    """
+
+    kind: Kind
+    text: str = ""
+    position: int | None = None
+    tool: ToolView | None = None

@@ -1,0 +1,90 @@
+"""What threads of execution other than the screen's tell the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from textual.message import Message
+
+from messagedb_agent.events.base import RecordedEvent
+from messagedb_agent.projections.thread_state import ThreadState
+from messagedb_agent.store.threads import ThreadSummary
+
+
+class Told(Message):
+    """What the messages of this module have in common."""
+
+
+class Arrived(Told):
+    """Events of a thread, in order, without gaps, and the state after them."""
+
+    def __init__(
+        self, stream_name: str, records: tuple[RecordedEvent, ...], state: ThreadState
+    ) -> None:
+        super().__init__()
+        self.stream_name = stream_name
+        self.records = records
+        self.state = state
+
+
+class Streamed(Told):
+    """There are new pieces of an answer to be fetched."""
+
+    def __init__(self, stream_name: str) -> None:
+        super().__init__()
+        self.stream_name = stream_name
+
+
+class Added(Told):
+    """A message was appended to a thread while a run of this program had it."""
+
+    def __init__(self, stream_name: str) -> None:
+        super().__init__()
+        self.stream_name = stream_name
+
+
+class RunEnded(Told):
+    """
+    A run of this program is over.
+
+    `problem` is a line for the person, if there is one; `unsent` is the message that could
+    not be recorded.
+    """
+
+    def __init__(
+        self, stream_name: str, problem: str | None = None, unsent: str | None = None
+    ) -> None:
+        super().__init__()
+        self.stream_name = stream_name
+        self.problem = problem
+        self.unsent = unsent
+
+
+class Failed(Told):
+    """Something that was asked for did not work; `unsent` is the message it was about."""
+
+    def __init__(self, problem: str, unsent: str | None = None) -> None:
+        super().__init__()
+        self.problem = problem
+        self.unsent = unsent
+
+
+class StoreChanged(Told):
+    """The store went away, or is back when there is no problem."""
+
+    def __init__(self, problem: str | None) -> None:
+        super().__init__()
+        self.problem = problem
+
+
+class Listed(Told):
+    """The threads there are, newest first, and their titles by stream name."""
+
+    def __init__(self, threads: tuple[ThreadSummary, ...], titles: dict[str, str]) -> None:
+        super().__init__()
+        self.threads = threads
+        self.titles = titles
+
+
+Post = Callable[[Told], object]
+"""Hands a message to the screen, from any thread."""

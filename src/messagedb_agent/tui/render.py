@@ -1,0 +1,87 @@
+"""Entries as styled text. Nothing that came from a stream is read as markup."""
+
+from __future__ import annotations
+
+from markdown_it import MarkdownIt
+from textual.content import Content
+
+from messagedb_agent.tui.entries import Entry, ToolStatus, ToolView
+from messagedb_agent.tui.text import clipped, compact, duration, one_line, pretty, visible
+
+_TITLE_WIDTH = 160
+
+# Readable on dark and on light, and no other kind's colour.
+_TOOL_STYLE = "bold #2aa198"
+
+_RESULT_STYLES: dict[ToolStatus, str] = {
+    "done": "$text-success",
+    "failed": "$text-error",
+    "rejected": "$text-error",
+    "waiting": "$text-warning",
+}
+
+
+def plain(text: str, style: str = "") -> Content:
+    """A text as it is, but for what can not be seen."""
+    shown = visible(clipped(text))
+    return Content.styled(shown, style) if style else Content(shown)
+
+
+def markdown_parser() -> MarkdownIt:
+    """Markdown as models write it; HTML is shown as the text it is."""
+    return MarkdownIt("gfm-like", {"html": False})
+
+
+def markdown_source(text: str) -> str:
+    """A text for the Markdown parser."""
+    return visible(clipped(text))
+
+
+def headline(entry: Entry, *, is_open: bool) -> Content:
+    """What an entry that folds shows when it is folded."""
+    mark = Content.styled("▾ " if is_open else "▸ ", "dim")
+    if entry.tool is None:
+        first = one_line(entry.text, _TITLE_WIDTH)
+        return mark + Content.styled(first if not is_open else "thinking", "italic dim")
+    return mark + _call_line(entry.tool, with_arguments=not is_open) + _result_line(entry.tool)
+
+
+def _call_line(view: ToolView, *, with_arguments: bool) -> Content:
+    line = Content.styled(one_line(view.name, 60), _TOOL_STYLE)
+    if with_arguments and view.arguments:
+        arguments = one_line(compact(view.arguments), _TITLE_WIDTH)
+        line += Content(" ") + Content.styled(arguments, "dim")
+    if view.attempt > 1:
+        line += Content.styled(f" (attempt {view.attempt})", "dim")
+    return line
+
+
+def _result_line(view: ToolView) -> Content:
+    style = _RESULT_STYLES.get(view.status, "dim")
+    match view.status:
+        case "done":
+            text = f"← {one_line(compact(view.result), _TITLE_WIDTH)}"
+        case "failed":
+            text = f"← ! {one_line(compact(view.result), _TITLE_WIDTH)}"
+        case "rejected":
+            text = f"← rejected: {one_line(compact(view.result), _TITLE_WIDTH)}"
+        case "waiting":
+            text = "? waits for approval"
+        case "running":
+            text = "… running"
+        case _:
+            return Content("")
+    took = f" · {duration(view.duration_ms)}" if view.duration_ms is not None else ""
+    return Content(f"\n{'  '}") + Content.styled(text, style) + Content.styled(took, "dim")
+
+
+def details(entry: Entry) -> Content:
+    """What an entry that folds shows below its headline when it is open."""
+    if entry.tool is None:
+        return plain(entry.text, "italic dim")
+    view = entry.tool
+    parts = [Content.styled("→ arguments\n", "bold"), plain(pretty(view.arguments))]
+    if view.status in ("done", "failed", "rejected"):
+        style = _RESULT_STYLES[view.status]
+        parts += [Content.styled("\n← result\n", f"bold {style}"), plain(pretty(view.result))]
+    return Content("").join(parts)

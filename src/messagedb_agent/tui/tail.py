@@ -1,0 +1,119 @@
+"""Keeping up with streams on threads of their own: events of one thread, the list of all."""
+
+from __future__ import annotations
+
+import threading
+
+import psycopg
+
+from messagedb_agent.engine.follow import Follower
+from messagedb_agent.errors import AgentError
+from messagedb_agent.events.base import RecordedEvent
+from messagedb_agent.store.quick import PsycopgQueries
+from messagedb_agent.store.threads import newest_threads
+from messagedb_agent.store.titles import newest_position, thread_titles
+from messagedb_agent.tui.messages import Arrived, Listed, Post, StoreChanged
+from messagedb_agent.tui.services import Services
+
+POLL_SECONDS = 0.5
+LIST_SECONDS = 2.0
+LISTED_THREADS = 100
+
+
+class _Poller:
+    """Looks again and again, on a daemon thread, until it is closed."""
+
+    def __init__(self, name: str, post: Post, pause_seconds: float) -> None:
+        self._post = post
+        self._pause = pause_seconds
+        self._closed = False
+        self._wake = threading.Event()
+        self._is_away = False
+        threading.Thread(target=self._run, name=name, daemon=True).start()
+
+    def wake(self) -> None:
+        """Look now."""
+        self._wake.set()
+
+    def doubt(self) -> None:
+        """Somebody else found the store away: tell when it is seen again."""
+        self._is_away = True
+
+    def close(self) -> None:
+        """Look no more."""
+        self._closed = True
+        self._wake.set()
+
+    def _run(self) -> None:
+        while not self._closed:
+            self._wake.clear()
+            try:
+                self._look()
+            except (AgentError, psycopg.Error) as error:
+                self._tell_away(str(error))
+            except Exception as error:  # noqa: BLE001 - what can't be read must not end the reading
+                self._tell_away(f"{type(error).__name__}: {error}")
+            else:
+                self._tell_back()
+            self._wake.wait(self._pause)
+
+    def _tell_away(self, problem: str) -> None:
+        self._is_away = True
+        if not self._closed:
+            self._post(StoreChanged(problem))
+
+    def _tell_back(self) -> None:
+        if self._is_away:
+            self._is_away = False
+            self._post(StoreChanged(None))
+
+    def _look(self) -> None:
+        raise NotImplementedError
+
+
+class Tail(_Poller):
+    """
+    Tells all events of one stream, from the first on, whoever writes them.
+
+    It is the only source of events for the screen, so they come in order and once; runs of
+    this program only wake it up.
+    """
+
+    def __init__(self, services: Services, stream_name: str, post: Post) -> None:
+        self.stream_name = stream_name
+        self._batch: list[RecordedEvent] = []
+        self._has_told = False
+        self._follower = Follower(services.store, stream_name, (), (self._batch.append,))
+        super().__init__(f"tail {stream_name}", post, POLL_SECONDS)
+
+    def _look(self) -> None:
+        # Without deciders it has no opinion on what comes next: each look ends with a state.
+        result = self._follower.look()
+        if result is None or self._closed or (self._has_told and not self._batch):
+            return
+        records = tuple(self._batch)
+        self._batch.clear()
+        self._has_told = True
+        self._post(Arrived(self.stream_name, records, result.state))
+
+
+class ThreadList(_Poller):
+    """Tells which threads there are whenever that may have changed."""
+
+    def __init__(self, services: Services, post: Post) -> None:
+        self._services = services
+        self._position: int | None = None
+        super().__init__("thread list", post, LIST_SECONDS)
+
+    def _look(self) -> None:
+        category = self._services.stream_category
+        with self._services.store.connection() as connection:
+            queries = PsycopgQueries(connection)
+            position = newest_position(queries, category)
+            if position == self._position:
+                return
+            threads = newest_threads(queries, category, LISTED_THREADS)
+            titles = thread_titles(queries, [thread.stream_name for thread in threads])
+        self._position = position
+        if not self._closed:
+            self._post(Listed(threads, titles))

@@ -1,0 +1,344 @@
+"""
+Two drivers and a user, in every order in which they can meet.
+
+The real engine runs, on a store that lets one of them through at a time, in the order that a
+search chooses. The search tries all orders in which nobody is held up more than a few times;
+MESSAGEDB_AGENT_TEST_SWITCHES=99 lifts that bound, which takes minutes. The drivers do not see
+each other's lock, as a process that was stopped and continued does not.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from messagedb_agent.engine.agent import Agent
+from messagedb_agent.engine.fencing import model_claim, takes_messages, tool_claim
+from messagedb_agent.engine.recorder import Recorder
+from messagedb_agent.engine.session import add_message, start_session
+from messagedb_agent.engine.thread import AgentThread
+from messagedb_agent.errors import ClaimLostError
+from messagedb_agent.events import (
+    LLMCallRequested,
+    LLMResponseReceived,
+    SessionCompleted,
+    ToolApprovalRequested,
+    ToolCall,
+    ToolExecutionCompleted,
+    ToolExecutionRequested,
+    UnknownEvent,
+    UserMessageAdded,
+)
+from messagedb_agent.events.base import Event, RecordedEvent
+from messagedb_agent.projections.thread_state import THREAD_STATE
+from messagedb_agent.store.base import EventStore, NewEvent
+from messagedb_agent.store.memory import MemoryStore
+from messagedb_agent.tools import tool
+from tests.engine.helpers import (
+    StoreWrapper,
+    agent_of,
+    call,
+    calls,
+    events_of,
+    go_on,
+    is_answered,
+    violations,
+)
+
+SWITCHES = int(os.environ.get("MESSAGEDB_AGENT_TEST_SWITCHES", "0"))
+
+Actor = Callable[[EventStore], object]
+
+
+class _AlwaysHeld:
+    def is_held(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        pass
+
+
+class Stage(StoreWrapper):
+    """Lets its actors through to the store one operation at a time, as `choose` says."""
+
+    def __init__(self, store: EventStore, choose: Callable[[Sequence[int]], int]) -> None:
+        super().__init__(store)
+        self._choose = choose
+        self._numbers: dict[int, int] = {}
+        self._news: queue.SimpleQueue[tuple[int, bool]] = queue.SimpleQueue()
+        self._gates: list[threading.Semaphore] = []
+        self.errors: list[BaseException] = []
+
+    def play(self, actors: Sequence[Actor]) -> None:
+        self._gates = [threading.Semaphore(0) for _ in actors]
+        threads = [
+            threading.Thread(target=self._act, args=(number, actor), daemon=True)
+            for number, actor in enumerate(actors)
+        ]
+        for thread in threads:
+            thread.start()
+        acting, waiting = set(range(len(actors))), set[int]()
+        while acting or waiting:
+            while acting:
+                number, goes_on = self._news.get(timeout=20)
+                acting.discard(number)
+                waiting |= {number} if goes_on else set()
+            if waiting:
+                chosen = self._choose(sorted(waiting))
+                waiting.discard(chosen)
+                acting.add(chosen)
+                self._gates[chosen].release()
+        for thread in threads:
+            thread.join(20)
+
+    def _act(self, number: int, actor: Actor) -> None:
+        self._numbers[threading.get_ident()] = number
+        try:
+            actor(self)
+        except ClaimLostError:
+            pass
+        except BaseException as error:  # noqa: BLE001 - told by the test's own thread
+            self.errors.append(error)
+        finally:
+            self._news.put((number, False))
+
+    def _wait_for_the_cue(self) -> None:
+        number = self._numbers.get(threading.get_ident())
+        if number is not None:
+            self._news.put((number, True))
+            self._gates[number].acquire()
+
+    def append(
+        self, stream_name: str, events: Sequence[NewEvent], **more: Any
+    ) -> tuple[RecordedEvent, ...]:
+        self._wait_for_the_cue()
+        return super().append(stream_name, events, **more)
+
+    def read(self, stream_name: str, **more: Any) -> Iterator[RecordedEvent]:
+        self._wait_for_the_cue()
+        return super().read(stream_name, **more)
+
+    def lock(self, _stream_name: str) -> _AlwaysHeld:
+        return _AlwaysHeld()
+
+
+class Search:
+    """Goes through all sequences of choices, depth first, at most so many of them unforced."""
+
+    def __init__(self, switches: int) -> None:
+        self._switches = switches
+        self._plan: list[int] = []
+        self._taken: list[tuple[int, int]] = []
+
+    def orders(self) -> Iterator[Callable[[Sequence[int]], int]]:
+        while True:
+            self._taken, self._left, self._last = [], self._switches, -1
+            yield self._choose
+            while self._taken and self._taken[-1][0] + 1 == self._taken[-1][1]:
+                self._taken.pop()
+            if not self._taken:
+                return
+            self._plan = [choice for choice, _ in self._taken]
+            self._plan[-1] += 1
+
+    def _choose(self, waiting: Sequence[int]) -> int:
+        # Going on with the same actor comes first; leaving it while it could go on is a switch.
+        options = sorted(waiting, key=lambda actor: (actor != self._last, actor))
+        if self._last in waiting and not self._left:
+            options = options[:1]
+        place = len(self._taken)
+        choice = self._plan[place] if place < len(self._plan) else 0
+        self._taken.append((choice, len(options)))
+        if self._last in waiting and options[choice] != self._last:
+            self._left -= 1
+        self._last = options[choice]
+        return self._last
+
+
+@tool(permission="allow", recovery="retry")
+def look(at: str) -> str:
+    """Look at something."""
+    return f"seen {at}"
+
+
+TALK = [{"text": "one"}, {"text": "two"}, {"text": "three"}]
+WORK = [calls(call("look", "a", at="x")), *TALK]
+
+
+def driver(agent: Agent, stream: str) -> Actor:
+    def drive(store: EventStore) -> None:
+        with AgentThread(store, stream) as thread:
+            thread.run(agent)
+
+    return drive
+
+
+def user(stream: str) -> Actor:
+    def speak(store: EventStore) -> None:
+        new = NewEvent(event=UserMessageAdded(message="late"))
+        store.append(stream, [new])
+
+    return speak
+
+
+@pytest.mark.parametrize(
+    ("script", "switches", "at_least"),
+    [(TALK, SWITCHES or 4, 500), (WORK, SWITCHES or 2, 100)],
+    ids=["an answer", "a tool and an answer"],
+)
+def test_in_no_order_do_two_drivers_and_a_user_spoil_a_history(
+    script: list[Any], switches: int, at_least: int
+) -> None:
+    orders = 0
+    for choose in Search(switches).orders():
+        orders += 1
+        store = MemoryStore()
+        stream = f"engine:v0-{start_session(store, 'first', category='engine')}"
+        stage = Stage(store, choose)
+        agent = agent_of(script, look)
+        stage.play([driver(agent, stream), driver(agent, stream), user(stream)])
+
+        assert stage.errors == []
+        assert violations(list(store.read(stream))) == []
+        # Whoever comes next finds nothing that it can't finish.
+        go_on(store, stream, agent)
+        history = list(store.read(stream))
+        assert violations(history) == []
+        assert is_answered(events_of(store, stream))
+        results = [e for e in events_of(store, stream) if isinstance(e, ToolExecutionCompleted)]
+        assert len(results) == len(script) - len(TALK)
+    assert orders >= at_least
+
+
+ASKED = UserMessageAdded(message="hi")
+CLAIMED = LLMCallRequested()
+CALLS = LLMResponseReceived(tool_calls=(ToolCall("a", "look", {}), ToolCall("b", "look", {})))
+RUN_A = ToolExecutionRequested(tool_name="look", tool_call_id="a")
+RUN_B = ToolExecutionRequested(tool_name="look", tool_call_id="b")
+DONE_A = ToolExecutionCompleted(tool_name="look", tool_call_id="a")
+DONE_B = ToolExecutionCompleted(tool_name="look", tool_call_id="b")
+
+PASSING_BY = (
+    ASKED,
+    UnknownEvent(type_name="Surprise"),
+    ToolApprovalRequested(tool_name="look", tool_call_id="b"),
+)
+
+
+@given(st.lists(st.sampled_from(PASSING_BY), max_size=4))
+def test_what_others_add_never_takes_a_claim_away(passing: list[Event]) -> None:
+    asked = THREAD_STATE.fold([ASKED, CLAIMED])
+    working = THREAD_STATE.fold([ASKED, CLAIMED, CALLS, RUN_A])
+
+    assert model_claim(asked)(THREAD_STATE.fold(passing, start=asked))
+    assert tool_claim(working, "a")(THREAD_STATE.fold(passing, start=working))
+
+
+@pytest.mark.parametrize("since", [(CLAIMED,), (CALLS,), (LLMResponseReceived(), ASKED, CLAIMED)])
+def test_a_newer_claim_or_an_answer_takes_the_claim_of_a_model_call(
+    since: tuple[Event, ...],
+) -> None:
+    mine = THREAD_STATE.fold([ASKED, CLAIMED])
+
+    assert not model_claim(mine)(THREAD_STATE.fold(since, start=mine))
+
+
+@pytest.mark.parametrize(
+    ("since", "stands"),
+    [
+        ((), True),
+        ((RUN_B, DONE_B), True),
+        ((RUN_A,), False),
+        ((DONE_A,), False),
+        ((DONE_A, DONE_B, CLAIMED, CALLS, RUN_A), False),
+        ((CLAIMED, CALLS), False),
+    ],
+)
+def test_the_claim_of_a_tool_call_is_taken_by_its_own_like_only(
+    since: tuple[Event, ...], stands: bool
+) -> None:
+    mine = THREAD_STATE.fold([ASKED, CLAIMED, CALLS, RUN_A])
+
+    assert tool_claim(mine, "a")(THREAD_STATE.fold(since, start=mine)) is stands
+
+
+def recorder_of(store: EventStore, stream: str) -> Recorder:
+    recorder = Recorder(store, stream)
+    recorder.catch_up()
+    return recorder
+
+
+def test_facts_are_recorded_over_what_came_between(memory: MemoryStore, stream: str) -> None:
+    recorder = recorder_of(memory, stream)
+    recorder.conclude([ASKED], takes_messages)
+    memory.append(stream, [NewEvent(event=UnknownEvent(type_name="Surprise"))])
+
+    assert recorder.flush()
+    assert events_of(memory, stream)[-1] == ASKED
+    assert recorder.version == memory.version(stream) == 1
+
+
+def test_intentions_are_dropped_when_something_came_between(
+    memory: MemoryStore, stream: str
+) -> None:
+    recorder = recorder_of(memory, stream)
+    recorder.conclude([ASKED], takes_messages)
+    recorder.intend([CLAIMED])
+    memory.append(stream, [NewEvent(event=UnknownEvent(type_name="Surprise"))])
+
+    assert not recorder.flush()
+    assert events_of(memory, stream)[1:] == [ASKED]
+    assert not recorder.state.turn.claimed
+
+
+def test_facts_whose_fence_has_fallen_are_refused(memory: MemoryStore, stream: str) -> None:
+    recorder = recorder_of(memory, stream)
+    recorder.conclude([ASKED], takes_messages)
+    memory.append(stream, [NewEvent(event=SessionCompleted())])
+
+    with pytest.raises(ClaimLostError):
+        recorder.flush()
+
+    assert events_of(memory, stream) == [SessionCompleted()]
+
+
+def test_a_write_that_was_made_but_not_confirmed_is_not_made_again(
+    memory: MemoryStore, stream: str
+) -> None:
+    class Unsure(StoreWrapper):
+        def append(self, *arguments: Any, **more: Any) -> tuple[RecordedEvent, ...]:
+            super().append(*arguments, **more)
+            raise TimeoutError
+
+    recorder = recorder_of(Unsure(memory), stream)
+    recorder.conclude([ASKED], takes_messages)
+    with suppress(TimeoutError):
+        recorder.flush()
+    recorder._store = memory
+
+    assert recorder.flush()
+    assert events_of(memory, stream) == [ASKED]
+
+
+def test_every_event_is_observed_once_however_often_it_was_tried(
+    memory: MemoryStore, stream: str
+) -> None:
+    seen: list[RecordedEvent] = []
+    recorder = Recorder(memory, stream, [seen.append])
+    recorder.conclude([ASKED], takes_messages)
+    add = UnknownEvent(type_name="Surprise")
+    memory.append(stream, [NewEvent(event=add)])
+    recorder.flush()
+    add_message(memory, stream, "more")
+    recorder.catch_up()
+    recorder.catch_up()
+
+    assert seen == list(memory.read(stream))

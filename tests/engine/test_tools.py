@@ -1,0 +1,423 @@
+"""Tools at work: side by side, too slow, interrupted, and within a transaction."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from messagedb_agent.engine.session import interrupt_session
+from messagedb_agent.engine.thread import AgentThread
+from messagedb_agent.errors import ClaimLostError, ToolError
+from messagedb_agent.events import (
+    LLMCallFailed,
+    ToolExecutionCompleted,
+    ToolExecutionFailed,
+    ToolExecutionRequested,
+    TurnInterrupted,
+    UserMessageAdded,
+)
+from messagedb_agent.events.base import RecordedEvent
+from messagedb_agent.llm.scripted import ScriptedModel
+from messagedb_agent.projections.messages import ToolResult
+from messagedb_agent.store.base import NewEvent
+from messagedb_agent.store.client import MessageDBClient
+from messagedb_agent.store.memory import MemoryStore
+from messagedb_agent.tools import Tool, ToolContext, tool
+from tests.engine.helpers import (
+    agent_of,
+    call,
+    calls,
+    events_of,
+    go_on,
+    kinds_of,
+    outcomes,
+    say,
+    violations,
+)
+
+PATIENCE = 20.0
+
+
+def test_calls_of_one_response_run_at_the_same_time(memory: MemoryStore, stream: str) -> None:
+    together = threading.Barrier(3)
+
+    @tool(permission="allow")
+    def meet() -> int:
+        """Wait for the others."""
+        return together.wait(PATIENCE)
+
+    made = calls(call("meet", "a"), call("meet", "b"), call("meet", "c"))
+    say(memory, stream, "hi", agent_of([made, {"text": "met"}], meet))
+
+    results = [e.result for e in events_of(memory, stream) if isinstance(e, ToolExecutionCompleted)]
+    assert sorted(results) == [0, 1, 2]
+
+
+def test_no_more_calls_run_at_once_than_are_allowed(memory: MemoryStore, stream: str) -> None:
+    running, most = 0, 0
+    mutex = threading.Lock()
+    everybody = threading.Event()
+
+    @tool(permission="allow")
+    def count(context: ToolContext) -> str:
+        """Count who is here."""
+        nonlocal running, most
+        with mutex:
+            running += 1
+            most = max(most, running)
+            if running == 2:
+                everybody.set()
+        everybody.wait(PATIENCE)
+        with mutex:
+            running -= 1
+        return "ok"
+
+    made = calls(*(call("count", str(number)) for number in range(5)))
+    say(memory, stream, "hi", agent_of([made, {"text": "done"}], count, max_parallel_tools=2))
+
+    assert most == 2
+    assert len(outcomes(memory, stream)) == 5
+
+
+def test_a_slow_call_does_not_delay_the_record_of_the_others(
+    memory: MemoryStore, stream: str
+) -> None:
+    recorded = threading.Event()
+
+    def watch(record: RecordedEvent) -> None:
+        if isinstance(record.event, ToolExecutionCompleted):
+            recorded.set()
+
+    @tool(permission="allow")
+    def quick() -> str:
+        """Answer at once."""
+        return "quick"
+
+    @tool(permission="allow")
+    def slow() -> bool:
+        """Answer when the other's result is in the stream."""
+        return recorded.wait(PATIENCE)
+
+    model = ScriptedModel([calls(call("slow", "a"), call("quick", "b")), {"text": "done"}])
+    with AgentThread(memory, stream, observers=[watch]) as thread:
+        thread.start("hi")
+        thread.run(agent_of(model, quick, slow))
+
+    results = model.requests[-1].messages[-2:]
+    assert [result.result for result in results if isinstance(result, ToolResult)] == [
+        True,
+        "quick",
+    ]
+    assert list(outcomes(memory, stream)) == ["b", "a"]
+
+
+@pytest.fixture
+def never() -> Iterator[threading.Event]:
+    """Something to wait for in vain; it comes when the test is over."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def test_a_call_that_ignores_its_time_limit_is_left_behind(
+    memory: MemoryStore, stream: str, never: threading.Event
+) -> None:
+    @tool(permission="allow", timeout=0.05)
+    def deaf() -> bool:
+        """Take no notice of anything."""
+        return never.wait(PATIENCE)
+
+    result = say(memory, stream, "hi", agent_of([calls(call("deaf", "a")), {"text": "on"}], deaf))
+
+    outcome = outcomes(memory, stream)["a"]
+    assert result.response == "on"
+    assert isinstance(outcome, ToolExecutionFailed)
+    assert outcome.error_type == "timeout"
+    assert "0.05 seconds" in outcome.error_message
+
+
+def test_a_call_that_is_given_up_is_told(memory: MemoryStore, stream: str) -> None:
+    told = threading.Event()
+
+    @tool(permission="allow", timeout=0.05)
+    def attentive(context: ToolContext) -> str:
+        """Stop when nobody waits any more."""
+        context.cancelled.wait(PATIENCE)
+        told.set()
+        return "too late"
+
+    say(memory, stream, "hi", agent_of([calls(call("attentive", "a")), {"text": "on"}], attentive))
+
+    assert told.wait(PATIENCE)
+    assert type(outcomes(memory, stream)["a"]) is ToolExecutionFailed
+
+
+@pytest.mark.parametrize("error", [ToolError("no"), ZeroDivisionError("no"), SystemExit("no")])
+def test_whatever_a_tool_raises_the_model_reads_it(
+    memory: MemoryStore, stream: str, error: BaseException
+) -> None:
+    @tool(permission="allow")
+    def fail() -> str:
+        """Fail."""
+        raise error
+
+    result = say(memory, stream, "hi", agent_of([calls(call("fail", "a")), {"text": "on"}], fail))
+
+    outcome = outcomes(memory, stream)["a"]
+    assert result.response == "on"
+    assert isinstance(outcome, ToolExecutionFailed)
+    assert "no" in outcome.error_message
+
+
+def assert_interrupted(store: MemoryStore, stream: str) -> None:
+    assert isinstance(events_of(store, stream)[-1], TurnInterrupted)
+    assert violations(list(store.read(stream))) == []
+
+
+def test_an_interrupt_inside_a_tool_ends_the_turn_with_an_event(
+    memory: MemoryStore, stream: str
+) -> None:
+    @tool(permission="allow")
+    def interrupted() -> str:
+        """Be interrupted."""
+        raise KeyboardInterrupt
+
+    agent = agent_of([calls(call("interrupted", "a")), {"text": "on"}], interrupted)
+    result = say(memory, stream, "hi", agent)
+
+    outcome = outcomes(memory, stream)["a"]
+    assert result.stop == "interrupted"
+    assert isinstance(outcome, ToolExecutionFailed)
+    assert outcome.error_type == "interrupted"
+    assert_interrupted(memory, stream)
+    assert go_on(memory, stream, agent).response == "on"
+    assert violations(list(memory.read(stream))) == []
+
+
+class Interrupted(ScriptedModel):
+    def complete(self, request: Any, **more: Any) -> Any:
+        if not self.requests:
+            self.requests.append(request)
+            raise KeyboardInterrupt
+        return super().complete(request, **more)
+
+
+def test_an_interrupt_inside_a_model_call_ends_the_turn_with_an_event(
+    memory: MemoryStore, stream: str
+) -> None:
+    agent = agent_of(Interrupted([{"text": "on"}]))
+    result = say(memory, stream, "hi", agent)
+
+    assert result.stop == "interrupted"
+    assert isinstance(events_of(memory, stream)[-2], LLMCallFailed)
+    assert_interrupted(memory, stream)
+    assert go_on(memory, stream, agent).response == "on"
+    assert violations(list(memory.read(stream))) == []
+
+
+def test_a_message_after_an_interrupt_is_answered(memory: MemoryStore, stream: str) -> None:
+    agent = agent_of(Interrupted([{"text": "on"}]))
+    say(memory, stream, "hi", agent)
+
+    assert say(memory, stream, "well?", agent).response == "on"
+
+
+def test_results_that_are_there_survive_an_interrupt(memory: MemoryStore, stream: str) -> None:
+    thread: AgentThread
+
+    @tool(permission="allow")
+    def done() -> str:
+        """Finish, although the user has had enough."""
+        thread.interrupt()
+        return "done in time"
+
+    agent = agent_of([calls(call("done", "a")), {"text": "on"}], done)
+    with AgentThread(memory, stream) as thread:
+        thread.start("hi")
+        result = thread.run(agent)
+
+    outcome = outcomes(memory, stream)["a"]
+    assert result.stop == "interrupted"
+    assert isinstance(outcome, ToolExecutionCompleted)
+    assert_interrupted(memory, stream)
+
+
+@pytest.mark.parametrize("where", ["tool", "model"])
+def test_somebody_elsewhere_stops_a_step_within_a_second_or_so(
+    memory: MemoryStore, stream: str, where: str
+) -> None:
+    @tool(permission="allow")
+    def endless(context: ToolContext) -> str:
+        """Run until told to stop."""
+        interrupt_session(memory, stream)
+        assert context.cancelled.wait(PATIENCE)
+        return "stopped"
+
+    class Endless(ScriptedModel):
+        def complete(self, request: Any, **more: Any) -> Any:
+            if where == "model":
+                interrupt_session(memory, stream)
+                assert more["cancelled"].wait(PATIENCE)
+            return super().complete(request, **more)
+
+    model = Endless([calls(call("endless", "a")), {"text": "on"}])
+    result = say(memory, stream, "hi", agent_of(model, endless))
+
+    assert result.stop == "interrupted"
+    assert_interrupted(memory, stream)
+
+
+# Transactional tools
+
+
+@pytest.fixture
+def ledger(message_db: dict[str, Any]) -> Iterator[psycopg.Connection[Any]]:
+    """A table that tools write to, looked at from outside."""
+    with psycopg.connect(**message_db, autocommit=True) as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS ledger (entry text)")
+        connection.execute("TRUNCATE ledger")
+        yield connection
+
+
+def entries(ledger: psycopg.Connection[Any]) -> list[str]:
+    return [row[0] for row in ledger.execute("SELECT entry FROM ledger ORDER BY 1")]
+
+
+@tool(permission="allow", transactional=True)
+def book(entry: str, context: ToolContext) -> str:
+    """Write an entry into the ledger; "bad" ones are refused after they were written."""
+    assert context.connection is not None
+    context.connection.execute("INSERT INTO ledger VALUES (%s)", (entry,))
+    if entry == "bad":
+        raise ToolError("that is no entry")
+    if entry == "syntax":
+        context.connection.execute("SELEC")
+    if entry == "commit":
+        context.connection.commit()
+    return f"booked {entry}"
+
+
+def test_the_effect_of_a_transactional_tool_and_its_event_are_there_together(
+    client: MessageDBClient, ledger: psycopg.Connection[Any], stream: str
+) -> None:
+    made = calls(call("book", "a", entry="one"), call("book", "b", entry="two"))
+    result = say(client, stream, "hi", agent_of([made, {"text": "done"}], book))
+
+    assert result.response == "done"
+    assert entries(ledger) == ["one", "two"]
+    assert [type(event) for event in outcomes(client, stream).values()] == [
+        ToolExecutionCompleted
+    ] * 2
+    assert violations(list(client.read(stream))) == []
+
+
+@pytest.mark.parametrize("entry", ["bad", "syntax", "commit"])
+def test_the_effect_of_a_transactional_tool_that_fails_is_undone(
+    client: MessageDBClient, ledger: psycopg.Connection[Any], stream: str, entry: str
+) -> None:
+    made = calls(call("book", "a", entry=entry), call("book", "b", entry="good"))
+    result = say(client, stream, "hi", agent_of([made, {"text": "done"}], book))
+
+    assert result.response == "done"
+    assert entries(ledger) == ["good"]
+    assert type(outcomes(client, stream)["a"]) is ToolExecutionFailed
+    assert violations(list(client.read(stream))) == []
+
+
+def test_the_effect_of_a_transactional_tool_whose_claim_was_lost_is_undone(
+    client: MessageDBClient, ledger: psycopg.Connection[Any], stream: str
+) -> None:
+    @tool(permission="allow", transactional=True)
+    def overtaken(context: ToolContext) -> str:
+        """Write while another process takes the call over."""
+        assert context.connection is not None
+        context.connection.execute("INSERT INTO ledger VALUES ('mine')")
+        claim = ToolExecutionRequested(tool_name="overtaken", tool_call_id="a", attempt=2)
+        client.append(stream, [NewEvent(event=claim)])
+        return "too late"
+
+    with pytest.raises(ClaimLostError):
+        say(client, stream, "hi", agent_of([calls(call("overtaken", "a"))], overtaken))
+
+    assert entries(ledger) == []
+    assert outcomes(client, stream) == {}
+
+
+def test_a_message_that_arrives_meanwhile_undoes_nothing(
+    client: MessageDBClient, ledger: psycopg.Connection[Any], stream: str
+) -> None:
+    @tool(permission="allow", transactional=True)
+    def patient(context: ToolContext) -> str:
+        """Write while the user goes on talking."""
+        assert context.connection is not None
+        context.connection.execute("INSERT INTO ledger VALUES ('mine')")
+        client.append(stream, [NewEvent(event=UserMessageAdded(message="and another"))])
+        return "ok"
+
+    model = ScriptedModel([calls(call("patient", "a")), {"text": "both"}])
+    result = say(client, stream, "hi", agent_of(model, patient))
+
+    assert (result.response, entries(ledger)) == ("both", ["mine"])
+    assert violations(list(client.read(stream))) == []
+
+
+def test_a_transactional_tool_is_run_again_after_a_serialization_failure(
+    client: MessageDBClient, ledger: psycopg.Connection[Any], stream: str
+) -> None:
+    tries: list[int] = []
+
+    @tool(permission="allow", transactional=True)
+    def contended(context: ToolContext) -> int:
+        """Fail as a database does that asks for another try."""
+        assert context.connection is not None
+        tries.append(1)
+        context.connection.execute("INSERT INTO ledger VALUES ('mine')")
+        if len(tries) < 3:
+            context.connection.execute(
+                "DO $$BEGIN RAISE EXCEPTION 'conflict' USING ERRCODE = '40001'; END$$"
+            )
+        return len(tries)
+
+    say(client, stream, "hi", agent_of([calls(call("contended", "a")), {"text": "ok"}], contended))
+
+    outcome = outcomes(client, stream)["a"]
+    assert isinstance(outcome, ToolExecutionCompleted)
+    assert (outcome.result, entries(ledger)) == (3, ["mine"])
+    assert kinds_of(client, stream).count("ToolExecutionRequested") == 1
+
+
+def test_a_transactional_tool_needs_a_store_with_a_database(
+    memory: MemoryStore, stream: str
+) -> None:
+    made = calls(call("book", "a", entry="one"))
+    say(memory, stream, "hi", agent_of([made, {"text": "done"}], book))
+
+    outcome = outcomes(memory, stream)["a"]
+    assert isinstance(outcome, ToolExecutionFailed)
+    assert "database" in outcome.error_message
+
+
+def test_transactional_and_other_calls_of_one_response_all_end(
+    client: MessageDBClient, ledger: psycopg.Connection[Any], stream: str
+) -> None:
+    @tool(permission="allow")
+    def plain() -> str:
+        """Do nothing much."""
+        return "plain"
+
+    made = calls(
+        call("plain", "a"),
+        call("book", "b", entry="x"),
+        call("plain", "c"),
+        call("book", "d", entry="bad"),
+    )
+    tools: tuple[Tool, ...] = (plain, book)
+
+    assert say(client, stream, "hi", agent_of([made, {"text": "done"}], *tools)).response == "done"
+    assert set(outcomes(client, stream)) == {"a", "b", "c", "d"}
+    assert entries(ledger) == ["x"]
+    assert violations(list(client.read(stream))) == []

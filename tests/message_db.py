@@ -1,0 +1,37 @@
+"""
+Fixtures for tests of consumers: a store on a real server, and a category for each test.
+
+A test module takes what it needs by name, `store = message_db.store`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from messagedb_agent.store import MessageDBClient, schema
+from tests.postgres import NewDatabase
+
+
+@pytest.fixture(scope="session")
+def dsn(server: NewDatabase) -> str:
+    """A database that all tests of a process share."""
+    dsn = server()
+    with psycopg.connect(dsn) as connection:
+        schema.install(connection)
+    return dsn
+
+
+@pytest.fixture
+def store(dsn: str) -> Iterator[MessageDBClient]:
+    with MessageDBClient(conninfo_to_dict(dsn)) as store:
+        yield store
+
+
+@pytest.fixture
+def category() -> str:
+    return f"test{uuid4().hex[:12]}:v0"

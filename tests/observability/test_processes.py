@@ -1,0 +1,159 @@
+"""The command line, as processes: one is killed, another goes on, and the trace is one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from messagedb_agent.store import schema
+from tests.observability.collector import Collector
+from tests.observability.conversation import ANSWER, ASK, THREAD
+from tests.postgres import NewDatabase
+
+PLANTED = {
+    "SOME_API_KEY": "planted-api-key",
+    "MY_TOKEN": "planted-token",
+    "GITHUB_PASSWORD": "planted-password",
+}
+LOGIN = {"name": "log_in", "arguments": {"password": "planted-argument", "user": "me"}}
+
+
+@pytest.fixture
+def dsn(server: NewDatabase) -> str:
+    dsn = server()
+    with psycopg.connect(dsn) as connection:
+        schema.install(connection)
+    # The throwaway server asks for none, so any will do.
+    return dsn if os.environ.get("DATABASE_URL") else make_conninfo(dsn, password="planted-db")
+
+
+class Cli:
+    def __init__(self, dsn: str, folder: Path, **environ: str) -> None:
+        self.dsn = dsn
+        self.folder = folder
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "DB_", "PG"))}
+        self.environ = {
+            **kept,
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "DATABASE_URL": dsn,
+            "NO_PROXY": "127.0.0.1",
+            **PLANTED,
+            **environ,
+        }
+
+    def script(self, *steps: dict[str, Any]) -> None:
+        (self.folder / "script.json").write_text(json.dumps(list(steps)), encoding="utf-8")
+
+    def begin(self, *arguments: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "messagedb_agent.cli", *arguments]
+        return subprocess.Popen(
+            [*command, "--model", f"scripted:{self.folder / 'script.json'}", "--auto-approve"],
+            cwd=self.folder,
+            env=self.environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str) -> tuple[int, str, str]:
+        process = self.begin(*arguments)
+        out, err = process.communicate(timeout=60)
+        return process.returncode, out, err
+
+    def events(self) -> list[tuple[str, str, str]]:
+        with psycopg.connect(self.dsn) as connection:
+            return connection.execute(
+                "SELECT type, data::text, coalesce(metadata::text, '') "
+                "FROM message_store.messages ORDER BY global_position"
+            ).fetchall()
+
+    def wait_for(self, type_name: str, count: int) -> None:
+        deadline = time.monotonic() + 30
+        while sum(row[0] == type_name for row in self.events()) < count:
+            assert time.monotonic() < deadline, self.events()
+            time.sleep(0.02)
+
+
+def test_a_killed_turn_that_another_process_finishes_is_one_trace(
+    dsn: str, tmp_path: Path, collector: Collector
+) -> None:
+    cli = Cli(dsn, tmp_path, **collector.environment())
+    cli.script(ASK, {**ANSWER, "delay_seconds": 60})
+    process = cli.begin("start", "what?", "--thread-id", THREAD)
+    cli.wait_for("LLMCallRequested", 2)
+    process.kill()
+    process.communicate()
+
+    cli.script(ASK, ANSWER)
+    code, out, _ = cli.run("continue", THREAD)
+
+    assert (code, out) == (0, "It is 42.\n")
+    spans = {span.span_id: span for span in collector.spans}
+    root = next(span for span in spans.values() if not span.parent_id)
+    assert {span.trace_id for span in spans.values()} == {root.trace_id}
+    assert {span.parent_id for span in spans.values()} - {""} <= set(spans)
+    outline = ((span.name, span.attributes.get("error.type")) for span in spans.values())
+    assert Counter(outline) == Counter(
+        [
+            ("invoke_agent messagedb-agent", "interrupted"),
+            ("chat scripted", None),
+            ("execute_tool calculate", None),
+            ("execute_tool echo", None),
+            ("chat scripted", "interrupted"),
+            ("invoke_agent messagedb-agent", None),
+            ("chat scripted", None),
+        ]
+    )
+    parents = [json.loads(row[2])["traceparent"].split("-")[1] for row in cli.events()]
+    assert set(parents) == {root.trace_id}
+
+
+def test_secrets_come_out_nowhere(dsn: str, tmp_path: Path, collector: Collector) -> None:
+    cli = Cli(
+        dsn,
+        tmp_path,
+        **collector.environment(),
+        LOG_LEVEL="DEBUG",
+        LOG_FORMAT="json",
+        LOG_CONTENT="true",
+        OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT="true",
+        OTEL_EXPORTER_OTLP_HEADERS="authorization=planted-header",
+    )
+    cli.script({"tool_calls": [LOGIN]}, ANSWER)
+
+    code, _, err = cli.run("start", "log in", "--format", "json")
+
+    assert code == 0
+    lines = [json.loads(line) for line in err.splitlines()]
+    assert len(lines) > 5
+    assert len({line["thread_id"] for line in lines if "thread_id" in line}) == 1
+    assert "planted" not in err
+    assert b"planted" not in b"".join(collector.raw)
+    rows = cli.events()
+    assert not [row for row in rows if "planted" in row[2]]
+    # What the model asked for is a fact, and kept as it was.
+    assert {row[0] for row in rows if "planted" in row[1]} <= {
+        "LLMResponseReceived",
+        "ToolExecutionRequested",
+        "ToolExecutionFailed",
+    }
+
+
+def test_by_default_a_run_says_nothing_more_than_it_has_to(dsn: str, tmp_path: Path) -> None:
+    cli = Cli(dsn, tmp_path)
+    cli.script(ANSWER)
+
+    code, out, err = cli.run("start", "what?", "--format", "json")
+
+    assert (code, json.loads(out)["response"], err) == (0, "It is 42.", "")
+    assert not [row for row in cli.events() if "traceparent" in row[2]]

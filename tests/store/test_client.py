@@ -1,0 +1,225 @@
+"""Connections of the client: given back, explained when they fail, shared with callers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from messagedb_agent.engine.agent import Agent
+from messagedb_agent.engine.session import add_message, start_session
+from messagedb_agent.engine.thread import AgentThread
+from messagedb_agent.errors import (
+    ConfigurationError,
+    OptimisticConcurrencyError,
+    SchemaMissingError,
+    StoreUnavailableError,
+)
+from messagedb_agent.events import UserMessageAdded
+from messagedb_agent.llm.scripted import ScriptedModel
+from messagedb_agent.store.base import NewEvent
+from messagedb_agent.store.client import MessageDBClient
+from messagedb_agent.store.quick import quick_connection
+from tests.postgres import NewDatabase, free_port
+
+
+def said(text: str) -> NewEvent:
+    return NewEvent(event=UserMessageAdded(message=text))
+
+
+def new_stream() -> str:
+    return f"client:v0-{uuid4()}"
+
+
+@contextmanager
+def onlooker(message_db: dict[str, Any]) -> Iterator[psycopg.Connection[Any]]:
+    """A connection from outside, to look at the server with."""
+    with psycopg.connect(**message_db, autocommit=True) as connection:
+        yield connection
+
+
+def sessions(connection: psycopg.Connection[Any]) -> int:
+    """How many sessions this database has."""
+    row = connection.execute(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def test_twenty_turns_leak_no_connection(message_db: dict[str, Any]) -> None:
+    model = ScriptedModel([{"text": "yes"}], repeat=True)
+    stream = new_stream()
+    with onlooker(message_db) as outside, MessageDBClient(message_db) as client:
+        counts = []
+        for number in range(20):
+            with AgentThread(client, stream) as thread:
+                thread.start("hi") if not number else thread.send("again")
+                thread.run(Agent(llm=model))
+            counts.append(sessions(outside))
+
+        assert counts[-1] <= counts[1]
+        assert len(model.requests) == 20
+    with onlooker(message_db) as outside:
+        wait_until(lambda: sessions(outside) <= counts[0])
+
+
+def wait_until(condition: Any, seconds: float = 10) -> None:
+    """Wait for the server to notice what a client did; there is nothing to be told by."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true"
+        time.sleep(0.01)
+
+
+def test_an_error_gives_its_connection_back(message_db: dict[str, Any]) -> None:
+    stream = new_stream()
+    with MessageDBClient(message_db, max_connections=1) as client:
+        client.append(stream, [said("a")])
+        for _ in range(3):
+            with pytest.raises(OptimisticConcurrencyError):
+                client.append(stream, [said("b")], expected_version=7)
+
+        assert client.version(stream) == 0
+
+
+def test_a_reader_that_stops_halfway_holds_no_connection(message_db: dict[str, Any]) -> None:
+    stream = new_stream()
+    with MessageDBClient(message_db, max_connections=1) as client:
+        client.append(stream, [said("a"), said("b")])
+        reader = client.read(stream)
+        next(reader)
+
+        assert client.version(stream) == 1
+
+
+def test_events_join_the_callers_transaction(
+    client: MessageDBClient, message_db: dict[str, Any]
+) -> None:
+    stream = new_stream()
+    with psycopg.connect(**message_db) as connection:
+        client.append(stream, [said("kept")], connection=connection)
+        assert client.version(stream) == -1
+        connection.commit()
+        client.append(stream, [said("dropped")], connection=connection)
+        connection.rollback()
+
+    assert [record.event for record in client.read(stream)] == [UserMessageAdded(message="kept")]
+
+
+def test_a_session_and_its_messages_join_the_callers_transaction(
+    client: MessageDBClient, message_db: dict[str, Any]
+) -> None:
+    with psycopg.connect(**message_db) as connection:
+        thread = start_session(client, "hi", category="client", connection=connection)
+        connection.rollback()
+        other = start_session(client, "hi", category="client", connection=connection)
+        connection.commit()
+        add_message(client, f"client:v0-{other}", "dropped", connection=connection)
+        connection.rollback()
+
+    assert client.version(f"client:v0-{thread}") == -1
+    assert client.version(f"client:v0-{other}") == 1
+
+
+def test_a_wrong_version_within_the_callers_transaction_says_so(
+    client: MessageDBClient, message_db: dict[str, Any]
+) -> None:
+    with (
+        psycopg.connect(**message_db) as connection,
+        pytest.raises(OptimisticConcurrencyError, match="expected 5"),
+    ):
+        client.append(new_stream(), [said("a")], expected_version=5, connection=connection)
+
+
+def test_a_transaction_that_fails_leaves_nothing(client: MessageDBClient) -> None:
+    stream = new_stream()
+
+    def fail() -> None:
+        with client.transaction() as connection:
+            client.append(stream, [said("a")], connection=connection)
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        fail()
+
+    assert client.version(stream) == -1
+
+
+def look_in(way: str, conninfo: dict[str, Any]) -> None:
+    """Connect, and ask for Message DB."""
+    if way == "store":
+        with MessageDBClient(conninfo) as client:
+            client.health_check()
+    else:
+        with quick_connection(conninfo) as connection:
+            connection.query("SELECT message_store.message_store_version()")
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "nobody listens": ({"host": "127.0.0.1", "port": 0}, "cannot connect to PostgreSQL at 127.0.0"),
+    "no such socket": ({"host": "/nonexistent"}, "cannot connect to PostgreSQL at /nonexistent"),
+    "no such database": ({"dbname": "no such one"}, '"no such one" does not exist'),
+    "no such user": ({"user": "nobody we know"}, "nobody we know"),
+    "no such host": ({"host": "host.invalid", "port": 5432}, "cannot connect"),
+}
+
+
+@pytest.mark.parametrize(("wrong", "told"), WRONG.values(), ids=WRONG.keys())
+@pytest.mark.parametrize("way", ["store", "quick"])
+def test_a_database_that_can_not_be_reached_is_explained_in_one_line(
+    message_db: dict[str, Any], wrong: dict[str, Any], told: str, way: str
+) -> None:
+    if wrong.get("port") == 0:
+        wrong = {**wrong, "port": free_port()}
+    began = time.monotonic()
+
+    with pytest.raises(StoreUnavailableError) as raised:
+        look_in(way, {**message_db, **wrong})
+
+    assert told in str(raised.value)
+    assert len(str(raised.value).splitlines()) == 1
+    assert time.monotonic() - began < 5
+
+
+def test_a_wrong_connection_string_is_a_mistake_of_configuration_that_keeps_its_secrets() -> None:
+    with pytest.raises(ConfigurationError, match="DATABASE_URL") as raised:
+        MessageDBClient({"dbname": "postgresql://user:s3cret@host:port/db?x"})
+
+    assert "s3cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("way", ["store", "quick"])
+def test_a_database_without_message_db_says_what_to_do(server: NewDatabase, way: str) -> None:
+    conninfo = {"dbname": server()}
+
+    with pytest.raises(SchemaMissingError, match="db install"):
+        look_in(way, conninfo)
+
+
+def test_a_connection_string_in_place_of_a_name_reaches_the_same_database(
+    server: NewDatabase, message_db: dict[str, Any]
+) -> None:
+    dsn = " ".join(f"{name}='{value}'" for name, value in message_db.items())
+    with MessageDBClient({"dbname": dsn}) as client:
+        client.health_check()
+
+
+def test_a_closed_store_says_that_it_is_closed(message_db: dict[str, Any]) -> None:
+    client = MessageDBClient(message_db)
+    client.open()
+    client.close()
+
+    with pytest.raises(StoreUnavailableError, match="closed"):
+        client.version("a-b")
+
+
+def test_a_name_with_a_nul_is_refused_in_one_line(client: MessageDBClient) -> None:
+    with pytest.raises(StoreUnavailableError, match="NUL") as raised:
+        client.append("a:v0-\x00", [said("a")])
+
+    assert len(str(raised.value).splitlines()) == 1

@@ -1,0 +1,112 @@
+"""How a running consumer waits: for events, for being stopped, for the database."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from messagedb_agent.store import MessageDBClient
+from messagedb_agent.store.notifications import notify
+from messagedb_agent.subscriber import Subscriber
+from tests.subscriber.history import PATIENCE_SECONDS, Seen, running, write
+
+
+def test_a_notification_ends_a_long_wait(store: MessageDBClient, category: str, dsn: str) -> None:
+    seen = Seen()
+    subscriber = Subscriber(store, category, seen, poll_interval=1000)
+
+    with running(subscriber), psycopg.connect(dsn, autocommit=True) as connection:
+        write(store, f"{category}-a", "1")
+        notify(connection, f"{category}-a")
+        seen.wait_for_count(1)
+        began = time.monotonic()
+        write(store, f"{category}-a", "2")
+        notify(connection, f"{category}-a")
+        seen.wait_for_count(2)
+
+    assert time.monotonic() - began < 5
+
+
+def test_without_notifications_polling_finds_what_is_new(
+    store: MessageDBClient, category: str
+) -> None:
+    seen = Seen()
+
+    with running(Subscriber(store, category, seen, poll_interval=0.02, listen=False)):
+        write(store, f"{category}-a", "1")
+        seen.wait_for_count(1)
+
+
+@pytest.mark.parametrize("how", ["stop", "event"])
+def test_it_stops_soon_though_it_polls_seldom(
+    store: MessageDBClient, category: str, how: str
+) -> None:
+    write(store, f"{category}-a", "1")
+    seen, event = Seen(), threading.Event()
+    subscriber = Subscriber(store, category, seen, poll_interval=1000)
+    thread = threading.Thread(target=subscriber.run, args=(event,))
+    thread.start()
+    seen.wait_for_count(1)
+
+    if how == "stop":
+        subscriber.stop()
+    else:
+        event.set()
+    thread.join(5)
+
+    assert not thread.is_alive()
+
+
+def outage(dsn: str) -> tuple[Callable[[], None], Callable[[], None]]:
+    """Functions that take the database away, and give it back."""
+    elsewhere = psycopg.conninfo.make_conninfo(dsn, dbname="postgres")
+    name = psycopg.conninfo.conninfo_to_dict(dsn)["dbname"]
+
+    def allow(is_up: bool) -> None:
+        with psycopg.connect(elsewhere, autocommit=True) as connection:
+            connection.execute(
+                sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}").format(
+                    sql.Identifier(str(name)), sql.Literal(is_up)
+                )
+            )
+            if not is_up:
+                connection.execute(
+                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+                    "WHERE datname = %s",
+                    (name,),
+                )
+
+    return lambda: allow(False), lambda: allow(True)
+
+
+def test_an_outage_of_the_database_is_waited_out(
+    store: MessageDBClient, category: str, dsn: str
+) -> None:
+    write(store, f"{category}-a", "before")
+    take_away, give_back = outage(dsn)
+    seen, told = Seen(), threading.Event()
+    problems: list[str] = []
+
+    def on_problem(line: str) -> None:
+        problems.append(line)
+        told.set()
+
+    subscriber = Subscriber(store, category, seen, poll_interval=0.05, on_problem=on_problem)
+    with running(subscriber):
+        seen.wait_for_count(1)
+        take_away()
+        try:
+            assert told.wait(PATIENCE_SECONDS)
+        finally:
+            give_back()
+        write(store, f"{category}-a", "after")
+        seen.wait_for_count(2)
+
+    assert seen.messages == ["before", "after"]
+    assert len(problems) == 1
+    assert "waiting for it" in problems[0]

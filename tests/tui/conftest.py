@@ -1,0 +1,178 @@
+"""Fixtures: a store, a screen on it, and what to say to both."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from textual.pilot import Pilot
+
+from messagedb_agent.engine.agent import Agent
+from messagedb_agent.events.base import Event
+from messagedb_agent.llm.base import (
+    LLM,
+    NEVER,
+    Cancellation,
+    Completion,
+    Delta,
+    ModelRequest,
+    ignore_delta,
+)
+from messagedb_agent.llm.scripted import ScriptedModel
+from messagedb_agent.projections.thread_state import ThreadState
+from messagedb_agent.store import schema
+from messagedb_agent.store.base import NewEvent
+from messagedb_agent.store.client import MessageDBClient
+from messagedb_agent.store.stream import build_stream_name
+from messagedb_agent.tools.define import tool
+from messagedb_agent.tools.registry import ToolRegistry
+from messagedb_agent.tui.app import AgentApp
+from messagedb_agent.tui.dialogs.approval import ApprovalDialog
+from messagedb_agent.tui.services import Services
+from tests.postgres import NewDatabase, server
+
+__all__ = ["server"]
+
+Story = Callable[[Pilot[None]], Awaitable[None]]
+PATIENCE_SECONDS = 20.0
+
+
+@pytest.fixture(autouse=True)
+def _no_guard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys count at once in dialogs."""
+    monkeypatch.setattr(ApprovalDialog, "GUARD_SECONDS", 0.0)
+
+
+@pytest.fixture(scope="session")
+def dsn(server: NewDatabase) -> str:
+    """A database with Message DB in it; tests keep apart by their categories."""
+    dsn = server()
+    with psycopg.connect(dsn) as connection:
+        schema.install(connection)
+    return dsn
+
+
+@pytest.fixture
+def store(dsn: str) -> Iterator[MessageDBClient]:
+    with MessageDBClient({"dbname": dsn}, patience_seconds=2) as store:
+        yield store
+
+
+class Gated:
+    """A model that says its first word and then waits until somebody opens the gate."""
+
+    model_name = "gated"
+
+    def __init__(self, step: dict[str, Any]) -> None:
+        self.gate = threading.Event()
+        self._model = ScriptedModel([{**step, "thinking": ""}], repeat=True)
+        self._thinking = step.get("thinking", "")
+
+    def complete(
+        self,
+        request: ModelRequest,
+        *,
+        on_delta: Callable[[Delta], None] = ignore_delta,
+        cancelled: Cancellation = NEVER,
+    ) -> Completion:
+        answer = self._model.complete(request, cancelled=cancelled)
+        if self._thinking:
+            on_delta(Delta(self._thinking, "thinking"))
+        on_delta(Delta(answer.text.split(" ")[0]))
+        self.gate.wait(PATIENCE_SECONDS)
+        return answer
+
+
+class Desk:
+    """A category of its own, and screens that look at it."""
+
+    def __init__(self, store: MessageDBClient) -> None:
+        self.store = store
+        self.category = f"t{uuid4().hex}"
+        self.llm: LLM = ScriptedModel([])
+        self.ran: list[str] = []
+
+    def stream(self, thread_id: str) -> str:
+        return build_stream_name(self.category, "v0", thread_id)
+
+    def write(self, thread_id: str, events: Sequence[Event]) -> str:
+        stream_name = self.stream(thread_id)
+        for start in range(0, len(events), 1000):
+            batch = events[start : start + 1000]
+            self.store.append(stream_name, [NewEvent(event=event) for event in batch])
+        return stream_name
+
+    def events(self, stream_name: str) -> list[Event]:
+        return [record.event for record in self.store.read(stream_name)]
+
+    def agent(self, _state: ThreadState) -> Agent:
+        @tool(permission="ask")
+        def shout(text: str) -> str:
+            """Say it loudly."""
+            self.ran.append(text)
+            return text.upper()
+
+        return Agent(llm=self.llm, tools=ToolRegistry(shout))
+
+    def app(self, stream_name: str | None = None) -> AgentApp:
+        services = Services(
+            store=self.store, make_agent=self.agent, who="ada", category=self.category
+        )
+        return AgentApp(services, stream_name)
+
+    def hesitates(self, **step: Any) -> threading.Event:
+        """Answer like this, but for the first word only once the event is set."""
+        self.llm = model = Gated(step)
+        return model.gate
+
+    def says(self, *steps: dict[str, Any]) -> None:
+        self.llm = ScriptedModel(steps)
+
+
+@pytest.fixture
+def desk(store: MessageDBClient) -> Desk:
+    return Desk(store)
+
+
+def play(app: AgentApp, story: Story, size: tuple[int, int] = (80, 24)) -> None:
+    """Let a story happen on the screen."""
+
+    async def run() -> None:
+        async with app.run_test(size=size) as pilot:
+            await story(pilot)
+        app.runner.close(5)
+
+    asyncio.run(run())
+
+
+async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
+    """Wait for something that happens on another thread of execution."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline, f"it did not happen; the screen:\n{text_of(pilot.app)}"
+        await pilot.pause(0.02)
+    await pilot.pause()
+
+
+async def write(pilot: Pilot[None], text: str) -> None:
+    """Send a message; typing each letter would only take time."""
+    app = pilot.app
+    assert isinstance(app, AgentApp)
+    app.prompt.set_text(text)
+    await pilot.press("enter")
+
+
+def text_of(app: Any) -> str:
+    """What the screen shows, line by line."""
+    strips = app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
+
+
+def shows(pilot: Pilot[None], text: str) -> Callable[[], bool]:
+    return lambda: text in text_of(pilot.app)

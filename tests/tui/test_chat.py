@@ -1,0 +1,270 @@
+"""Saying something, and seeing what comes of it."""
+
+from __future__ import annotations
+
+import threading
+
+from textual.pilot import Pilot
+
+from messagedb_agent.engine.session import start_session, terminate_session
+from messagedb_agent.engine.thread import AgentThread
+from messagedb_agent.errors import ModelUnavailableError
+from messagedb_agent.events.agent import LLMResponseReceived
+from messagedb_agent.events.system import SessionStarted, TurnInterrupted
+from messagedb_agent.events.user import ThreadRenamed, ThreadReopened, UserMessageAdded
+from messagedb_agent.llm.scripted import ScriptedModel
+from messagedb_agent.tui.app import AgentApp
+from messagedb_agent.tui.messages import StoreChanged
+from messagedb_agent.tui.widgets.chat import MOST_ROWS
+from messagedb_agent.tui.widgets.live import Live
+from tests.tui.conftest import Desk, play, shows, text_of, until, write
+
+
+def test_a_message_is_answered_on_the_screen(desk: Desk) -> None:
+    desk.says({"text": "It is **42**.", "usage": {"total_tokens": 1234}})
+    app = desk.app()
+
+    async def story(pilot: Pilot[None]) -> None:
+        await pilot.press(*"6 * 7?", "enter")
+        await until(pilot, shows(pilot, "It is 42."))
+        await until(pilot, shows(pilot, "· ready │ scripted │ 1,234 tokens"))
+        assert "> 6 * 7?" in text_of(app)
+
+    play(app, story)
+
+    assert UserMessageAdded in map(type, desk.events(app.conversation.stream_name))
+
+
+def test_an_answer_appears_while_it_is_generated(desk: Desk) -> None:
+    gate = desk.hesitates(thinking="let me see", text="one two three")
+    app = desk.app()
+
+    async def story(pilot: Pilot[None]) -> None:
+        await write(pilot, "count")
+        await until(pilot, shows(pilot, "◆ one"))
+        assert "~ let me see" in text_of(app)
+        assert "three" not in text_of(app)
+        gate.set()
+        await until(pilot, shows(pilot, "one two three"))
+        await until(pilot, lambda: not app.query_one(Live).children)
+
+    play(app, story)
+
+
+def test_lines_history_and_paste(desk: Desk) -> None:
+    desk.says({"text": "yes"}, {"text": "yes, again"})
+    app = desk.app()
+
+    async def story(pilot: Pilot[None]) -> None:
+        await pilot.press("a", "ctrl+j", "b")
+        assert app.prompt.text == "a\nb"
+        await pilot.press("left", "left", "ctrl+j", "c")
+        assert app.prompt.text == "a\nc\nb"
+        await pilot.press("backspace", "backspace", "enter")
+        await until(pilot, shows(pilot, "ready"))
+        await pilot.press("x", "up")
+        assert app.prompt.text == "a\nb"
+        await pilot.press("down")
+        assert app.prompt.text == "x"
+        app.copy_to_clipboard("one\r\ntwo\x1b[2J")
+        await pilot.press("ctrl+v")
+        assert "\x1b" not in text_of(app)
+        await pilot.press("!")
+        assert app.prompt.text == "xone\ntwo\\x1b[2J!"
+
+    play(app, story)
+
+
+def test_escape_interrupts_and_the_thread_goes_on(desk: Desk) -> None:
+    desk.says({"text": "a b c d", "chunk_delay_seconds": 30})
+    app = desk.app()
+
+    async def story(pilot: Pilot[None]) -> None:
+        await write(pilot, "go")
+        await until(pilot, shows(pilot, "◆ a"))
+        await pilot.press("escape")
+        await until(pilot, shows(pilot, "interrupted · ^r goes on"))
+        desk.says({"text": "all of it"})
+        await pilot.press("ctrl+r")
+        await until(pilot, shows(pilot, "◆ all of it"))
+
+    play(app, story)
+
+    assert TurnInterrupted in map(type, desk.events(app.conversation.stream_name))
+
+
+def test_a_message_during_a_run_is_taken_up_by_it(desk: Desk) -> None:
+    gate = desk.hesitates(text="first answer")
+    app = desk.app()
+
+    async def story(pilot: Pilot[None]) -> None:
+        await write(pilot, "one")
+        await until(pilot, shows(pilot, "◆ first"))
+        await write(pilot, "two")
+        await until(pilot, shows(pilot, "> two"))
+        gate.set()
+        await until(pilot, lambda: text_of(app).count("◆ first answer") == 2)
+
+    play(app, story)
+
+
+def test_a_run_elsewhere_is_followed(desk: Desk) -> None:
+    thread_id = start_session(desk.store, "hello", category=desk.category)
+    app = desk.app(desk.stream(thread_id))
+
+    async def story(pilot: Pilot[None]) -> None:
+        await until(pilot, shows(pilot, "unfinished · ^r takes over"))
+        with AgentThread(desk.store, desk.stream(thread_id)) as thread:
+            desk.llm = ScriptedModel([{"text": "from elsewhere"}])
+            thread.run(desk.agent(thread.state))
+        await until(pilot, shows(pilot, "◆ from elsewhere"))
+        with AgentThread(desk.store, desk.stream(thread_id)):
+            await write(pilot, "and this?")
+            await until(pilot, shows(pilot, "following"))
+        await until(pilot, shows(pilot, "> and this?"))
+
+    play(app, story)
+
+
+def test_escape_interrupts_a_run_elsewhere_too(desk: Desk) -> None:
+    thread_id = start_session(desk.store, "hello", category=desk.category)
+    desk.says({"text": "never said", "delay_seconds": 60})
+    app = desk.app(desk.stream(thread_id))
+
+    def drive() -> None:
+        with AgentThread(desk.store, desk.stream(thread_id)) as thread:
+            thread.run(desk.agent(thread.state))
+
+    async def story(pilot: Pilot[None]) -> None:
+        await until(pilot, shows(pilot, "unfinished"))
+        elsewhere = threading.Thread(target=drive)
+        elsewhere.start()
+        await until(pilot, shows(pilot, "asking the model, elsewhere"))
+        await pilot.press("escape")
+        await until(pilot, shows(pilot, "interrupted · ^r goes on"))
+        elsewhere.join()
+
+    play(app, story)
+
+
+def test_an_ended_thread_refuses_input_until_it_is_reopened(desk: Desk) -> None:
+    thread_id = start_session(desk.store, "hello", category=desk.category)
+    terminate_session(desk.store, desk.stream(thread_id))
+    app = desk.app(desk.stream(thread_id))
+
+    async def story(pilot: Pilot[None]) -> None:
+        await until(pilot, shows(pilot, "This thread has ended"))
+        await pilot.press("x", "enter")
+        assert app.prompt.text == ""
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: not app.prompt.disabled)
+
+    play(app, story)
+
+    assert ThreadReopened in map(type, desk.events(app.conversation.stream_name))
+
+
+def test_a_model_that_can_not_be_used_is_an_error_on_the_screen(desk: Desk) -> None:
+    def no_agent(_state: object) -> object:
+        raise ModelUnavailableError("there is no such model")
+
+    desk.agent = no_agent  # type: ignore[method-assign, assignment]  # a stand-in for bad settings
+    app = desk.app()
+
+    async def story(pilot: Pilot[None]) -> None:
+        await write(pilot, "hello")
+        await until(pilot, shows(pilot, "! there is no such model"))
+        await until(pilot, shows(pilot, "> hello"))
+
+    play(app, story)
+
+
+def test_a_store_that_fails_is_told_in_the_status_line(desk: Desk) -> None:
+    app = desk.app()
+
+    async def story(pilot: Pilot[None]) -> None:
+        await until(pilot, shows(pilot, "new thread"))
+        desk.store.close()
+        await until(pilot, shows(pilot, "store away"))
+        await write(pilot, "anybody?")
+        await until(pilot, shows(pilot, "! the event store was closed"))
+        assert app.prompt.text == "anybody?"
+
+    play(app, story)
+
+
+def test_a_store_that_comes_back_is_told_too(desk: Desk) -> None:
+    app = desk.app()
+
+    async def story(pilot: Pilot[None]) -> None:
+        await until(pilot, shows(pilot, "store ok"))
+        app.post_safely(StoreChanged("the database is away"))
+        await until(pilot, shows(pilot, "store away: the database is away"))
+        await until(pilot, shows(pilot, "store ok"))
+
+    play(app, story)
+
+
+def test_what_a_stream_says_is_never_markup(desk: Desk) -> None:
+    evil = "[red]no[/red] [@click=app.quit]x[/] \x1b[2J"
+    stream_name = desk.write(
+        "evil",
+        [
+            SessionStarted(thread_id="evil"),
+            UserMessageAdded(message=evil),
+            ThreadRenamed(title=evil),
+            LLMResponseReceived(response_text=f"{evil} <b>html</b>"),
+        ],
+    )
+    app = desk.app(stream_name)
+
+    async def story(pilot: Pilot[None]) -> None:
+        await until(pilot, shows(pilot, "◆"))
+        shown = text_of(app)
+        assert shown.count("[red]no[/red] [@click=app.quit]x[/] \\x1b[2J") >= 3
+        assert "<b>html</b>" in shown
+        await pilot.press("ctrl+t")
+        await until(pilot, shows(pilot, "● [red]no[/red]"))
+        assert "\x1b" not in text_of(app)
+
+    play(app, story, size=(120, 30))
+
+
+def reaches_the_end(app: AgentApp) -> bool:
+    app.chat.scroll_end(animate=False)
+    return "answer 4999" in text_of(app)
+
+
+def test_a_thread_of_ten_thousand_events_has_few_widgets_and_scrolls(desk: Desk) -> None:
+    stream_name = desk.write(
+        "long",
+        [
+            SessionStarted(thread_id="long"),
+            *(
+                event
+                for number in range(5000)
+                for event in (
+                    UserMessageAdded(message=f"question {number}"),
+                    LLMResponseReceived(response_text=f"answer {number}"),
+                )
+            ),
+        ],
+    )
+    app = desk.app(stream_name)
+
+    async def story(pilot: Pilot[None]) -> None:
+        await until(pilot, shows(pilot, "answer 4999"))
+        assert app.chat.row_count <= MOST_ROWS
+        for _ in range(4):
+            app.chat.scroll_home(animate=False)
+            await pilot.pause(0.05)
+        assert app.chat.row_count <= MOST_ROWS
+        assert "answer 4999" not in text_of(app)
+        await until(pilot, lambda: reaches_the_end(app))
+        assert app.chat.row_count <= MOST_ROWS
+        await app.chat.to_start()
+        await until(pilot, shows(pilot, "answer 1"))
+        await app.chat.to_end()
+        await until(pilot, shows(pilot, "answer 4999"))
+
+    play(app, story)
