@@ -13,14 +13,17 @@ from messagedb_agent.events.json_text import from_json
 from messagedb_agent.store.base import DEFAULT_BATCH_SIZE
 from messagedb_agent.store.quick import QuickConnection, Row
 
+# Asked for by a range of one category, in the order of the index that holds one entry for each
+# thread. For `= $1` the planner would rather read all messages backwards until it has met enough
+# beginnings, which takes long when the newest threads are long.
 _NEWEST = """
     WITH newest AS (
         SELECT stream_name, time, global_position
         FROM message_store.messages
-        WHERE position = 0 AND message_store.category(stream_name) = $1
+        WHERE position = 0 AND message_store.category(stream_name) BETWEEN $1 AND $1
           AND ($3::json IS NULL
                OR stream_name = ANY (ARRAY(SELECT json_array_elements_text($3::json))))
-        ORDER BY global_position DESC LIMIT $2
+        ORDER BY message_store.category(stream_name) DESC, global_position DESC LIMIT $2
     )
     SELECT newest.stream_name, newest.time, counted.*, asked.pending
     FROM newest
