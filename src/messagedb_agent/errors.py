@@ -106,6 +106,10 @@ class RunStoppedError(AgentError):
     exit_code = 130
 
 
+class RunHandedOverError(AgentError):
+    """This process is about to leave; the thread goes on wherever it is driven next."""
+
+
 class ClaimLostError(AgentError):
     """Another process has taken over the step; this process's result was dropped."""
 
@@ -121,6 +125,10 @@ class ToolError(AgentError):
 
 class ToolNotExecutedError(ToolError):
     """A probe found that the interrupted call never took effect; it is safe to run it again."""
+
+
+class ToolServerError(ToolError):
+    """A server that offers tools can not be reached, or ended before it answered."""
 
 
 # The engine acts: it retries, or records the failure.

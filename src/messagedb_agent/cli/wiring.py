@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from messagedb_agent.config import Config, load_config
 from messagedb_agent.errors import ModelPackageMissingError, SchemaMissingError, UsageError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from messagedb_agent.store.client import MessageDBClient
     from messagedb_agent.store.embedded import EmbeddedServer
     from messagedb_agent.tools import ToolRegistry
+    from messagedb_agent.tools.mcp import McpServers
 
 
 def configuration(options: argparse.Namespace) -> Config:
@@ -67,19 +68,22 @@ def database(config: Config) -> Iterator[Mapping[str, str]]:
         with Progress("starting the database"):
             lease = held.enter_context(embedded_server(config).acquire())
             if lease.how == "cold":
-                install_schema(lease.conninfo)
+                install_schema(lease.conninfo, views=True)
         yield lease.conninfo
 
 
-def install_schema(conninfo: Mapping[str, str]) -> None:
-    """Put the Message DB functions into a database, unless they are there."""
+def install_schema(conninfo: Mapping[str, str], *, views: bool = False) -> None:
+    """Put the Message DB functions, and the analytics views, into a database without them."""
     import psycopg
 
+    from messagedb_agent.store.analytics import install_views
     from messagedb_agent.store.client import connection_settings
     from messagedb_agent.store.schema import install
 
     with psycopg.connect(autocommit=True, **connection_settings(conninfo)) as connection:
         install(connection)
+        if views:
+            install_views(connection)
 
 
 @contextmanager
@@ -87,15 +91,23 @@ def reader(config: Config) -> Iterator[QuickConnection]:
     """A connection for commands that only read."""
     with database(config) as conninfo, quick_connection(conninfo) as connection:
         if config.database is None and not _has_schema(connection):
-            install_schema(conninfo)
+            install_schema(conninfo, views=True)
         yield connection
 
 
 @contextmanager
 def writer(
-    config: Config, on_wait: Callable[[str], None] | None = None
+    config: Config,
+    on_wait: Callable[[str], None] | None = None,
+    *,
+    max_connections: int = 10,
+    settings: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
 ) -> Iterator[MessageDBClient]:
-    """The event store, for commands that write; `on_wait` is told when it is waited for."""
+    """
+    The event store, for commands that write.
+
+    `on_wait` is told when it is waited for; `settings` may add connection parameters.
+    """
     import logging
 
     from messagedb_agent.cli.terminal import complain
@@ -111,14 +123,19 @@ def writer(
 
     with (
         database(config) as conninfo,
-        MessageDBClient(conninfo, on_wait=on_wait or complain, revive=revive) as store,
+        MessageDBClient(
+            settings(conninfo),
+            max_connections=max_connections,
+            on_wait=on_wait or complain,
+            revive=revive,
+        ) as store,
     ):
         try:
             store.health_check()
         except SchemaMissingError:
             if config.database is not None:
                 raise
-            install_schema(conninfo)
+            install_schema(conninfo, views=True)
         yield store
 
 
@@ -127,36 +144,38 @@ def _has_schema(connection: QuickConnection) -> bool:
     return rows[0][0] is not None
 
 
-def agent_for(options: argparse.Namespace, config: Config, state: ThreadState) -> Agent:
+def agent_for(
+    options: argparse.Namespace,
+    config: Config,
+    state: ThreadState,
+    servers: McpServers | None = None,
+) -> Agent:
     """
-    The agent that the options and settings describe.
+    The agent that the options and settings describe, with the tools of the MCP servers.
 
     A thread keeps its model, unless that is the stand-in and a real one was set up since.
     """
+    from messagedb_agent.cli.mcp import tools_of
     from messagedb_agent.cli.policy import read_policy
     from messagedb_agent.engine.agent import Agent
     from messagedb_agent.engine.approvals import ApprovalPolicy
     from messagedb_agent.engine.limits import Limits
-    from messagedb_agent.llm.prompts import DEFAULT_SYSTEM_PROMPT
     from messagedb_agent.llm.settings import ModelSettings
     from messagedb_agent.tools import ToolRegistry, builtin_tools
 
-    current = state.context.configuration
     settings = ModelSettings(
         gcp_project=config.gcp_project, gcp_location=config.gcp_location, environ=config.environ
     )
-    prompt = current.system_prompt if current else DEFAULT_SYSTEM_PROMPT
-    tools = ToolRegistry(*builtin_tools())
-    allowed, denied = _known(options.allow, tools), _known(options.deny, tools)
+    tools = ToolRegistry(*builtin_tools(), *tools_of(servers, state))
     return Agent(
         llm=_model(_model_name(options, config, state), settings),
         tools=tools,
-        system_prompt=_read_prompt(options.system) if options.system else prompt,
+        system_prompt=_prompt(options, state),
         policy=ApprovalPolicy(
             allow_all=options.auto_approve,
             rules=read_policy(options.policy) if options.policy else (),
-            allowed=allowed,
-            denied=denied,
+            allowed=_known(options.allow, tools, servers),
+            denied=_known(options.deny, tools, servers),
         ),
         limits=Limits(
             max_steps=options.max_steps or config.max_iterations,
@@ -188,9 +207,10 @@ def _model_name(options: argparse.Namespace, config: Config, state: ThreadState)
     return str(options.model or kept or config.model_name or OFFLINE)
 
 
-def _known(names: list[str], tools: ToolRegistry) -> frozenset[str]:
+def _known(names: list[str], tools: ToolRegistry, servers: McpServers | None) -> frozenset[str]:
     for name in names:
-        if name not in tools:
+        # A server that is down now has no tools yet; that is no mistake of who named one.
+        if name not in tools and not (servers is not None and servers.owns(name)):
             raise UsageError(f"there is no tool {name!r}; there are: {', '.join(tools.names)}")
     return frozenset(names)
 
@@ -200,6 +220,15 @@ def _workspace(folder: str | None) -> Path:
     if not path.is_dir():
         raise UsageError(f"the workspace {folder} is not a folder")
     return path.resolve()
+
+
+def _prompt(options: argparse.Namespace, state: ThreadState) -> str:
+    from messagedb_agent.llm.prompts import DEFAULT_SYSTEM_PROMPT
+
+    if options.system:
+        return _read_prompt(options.system)
+    current = state.context.configuration
+    return current.system_prompt if current else DEFAULT_SYSTEM_PROMPT
 
 
 def _read_prompt(file: str) -> str:

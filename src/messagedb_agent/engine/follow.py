@@ -3,24 +3,56 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Literal
 
 from messagedb_agent.engine.history import advance_thread
+from messagedb_agent.engine.live import Ears, Piece
 from messagedb_agent.engine.recorder import Observer
 from messagedb_agent.engine.thread import RunResult
-from messagedb_agent.projections.next_step import Decider, Stop, decide
-from messagedb_agent.projections.thread_state import THREAD_STATE
+from messagedb_agent.events.agent import LLMCallFailed, LLMCallRequested, LLMResponseReceived
+from messagedb_agent.events.base import RecordedEvent
+from messagedb_agent.llm.base import Delta, ignore_delta
+from messagedb_agent.projections.next_step import (
+    CallModel,
+    Decider,
+    Decision,
+    Stop,
+    decide,
+    report_the_ending,
+    rest_when_halted,
+)
+from messagedb_agent.projections.thread_state import THREAD_STATE, ThreadState
 from messagedb_agent.store.base import EventStore
 
 POLL_SECONDS = 0.1
-LOOKS_BEFORE_TAKING_OVER = 10
+LISTEN_SECONDS = 0.5
+SECONDS_BEFORE_TAKING_OVER = 1.0
+
+GAP = "[…]"
+"""Stands for the part of an answer that was generated before anybody here listened."""
+
+
+def settled(state: ThreadState) -> Decision | None:
+    """The decider of those who only watch: they know no agent, but see that nothing is left."""
+    if state.session.is_ended:
+        return Stop("ended")
+    if halted := rest_when_halted(state):
+        return halted
+    if state.calls.open:
+        waiting = len(state.calls.pending) == len(state.calls.open)
+        return Stop("waiting") if waiting else CallModel(attempt=1)
+    if state.context.wants_answer or state.turn.stop_reason == "pause":
+        return CallModel(attempt=1)
+    return report_the_ending(state)
 
 
 class Follower:
     """
     Reads a thread as it grows, and tells when its turn is over.
 
-    `version` is the position of the last event that the observers have seen already.
+    `version` is the position of the last event that the observers have seen already. With
+    `ears` it reads when there is something to read, and hears the answer that is generated.
     """
 
     def __init__(
@@ -30,6 +62,9 @@ class Follower:
         deciders: Iterable[Decider],
         observers: Iterable[Observer] = (),
         version: int = -1,
+        *,
+        ears: Ears | None = None,
+        on_delta: Callable[[Delta], None] = ignore_delta,
     ) -> None:
         self._store = store
         self._stream_name = stream_name
@@ -37,6 +72,8 @@ class Follower:
         self._observers = tuple(observers)
         self._seen = version
         self._projected = THREAD_STATE.at_start()
+        self._ears = ears
+        self._answer = _Answer(on_delta)
 
     @property
     def version(self) -> int:
@@ -48,6 +85,7 @@ class Follower:
         arrived = tuple(self._store.read(self._stream_name, position=self.version + 1))
         self._projected = advance_thread(self._store, self._stream_name, self._projected, arrived)
         for record in arrived:
+            self._answer.on_event(record)
             if record.position > self._seen:
                 for observe in self._observers:
                     observe(record)
@@ -62,8 +100,47 @@ class Follower:
         None when it goes on: its driver may have died, so the caller should see whether it
         can take over.
         """
-        for _ in range(LOOKS_BEFORE_TAKING_OVER):
+        pause = POLL_SECONDS if self._ears is None else LISTEN_SECONDS
+        for _ in range(round(SECONDS_BEFORE_TAKING_OVER / pause)):
             result = self.look()
-            if result is not None or cancelled.wait(POLL_SECONDS):
+            if result is not None or cancelled.is_set():
                 return result
+            self.pause(pause, cancelled)
         return None
+
+    def pause(self, seconds: float, cancelled: threading.Event) -> None:
+        """Wait for something new, at most this long; pass on what is heard of an answer."""
+        if self._ears is None:
+            cancelled.wait(seconds)
+            return
+        for piece in self._ears.wait(seconds):
+            if piece.claim > self.version:
+                self.look()
+            self._answer.on_piece(piece)
+
+
+class _Answer:
+    """Puts the pieces of the answer in order that is being generated; drops those of others."""
+
+    def __init__(self, on_delta: Callable[[Delta], None]) -> None:
+        self._on_delta = on_delta
+        self._claim: int | None = None
+        self._heard: dict[str, int] = {}
+
+    def on_event(self, record: RecordedEvent) -> None:
+        if isinstance(record.event, LLMCallRequested):
+            self._claim, self._heard = record.position, {}
+        elif isinstance(record.event, LLMResponseReceived | LLMCallFailed):
+            self._claim = None
+
+    def on_piece(self, piece: Piece) -> None:
+        if piece.claim != self._claim:
+            return
+        heard = self._heard.get(piece.kind, 0)
+        kind: Literal["thinking", "text"] = "thinking" if piece.kind == "thinking" else "text"
+        if piece.at > heard:
+            self._on_delta(Delta(GAP, kind))
+        fresh = piece.text[max(heard - piece.at, 0) :]
+        self._heard[piece.kind] = max(heard, piece.at + len(piece.text))
+        if fresh:
+            self._on_delta(Delta(fresh, kind))

@@ -10,15 +10,18 @@ import psycopg
 from messagedb_agent.engine.recorder import Recorder
 from messagedb_agent.engine.thread import user_message
 from messagedb_agent.errors import ThreadEndedError, ThreadNotFoundError, UsageError
+from messagedb_agent.events.agent import AgentConfigured
 from messagedb_agent.events.base import Event
 from messagedb_agent.events.system import SessionCompleted, SessionStarted
 from messagedb_agent.events.tool import ToolExecutionCompleted
 from messagedb_agent.events.user import (
     SessionTerminationRequested,
+    ThreadRenamed,
     ThreadReopened,
     ToolExecutionApproved,
     ToolExecutionRejected,
     TurnInterruptRequested,
+    TurnResumed,
 )
 from messagedb_agent.projections.interruption import identity, interruption
 from messagedb_agent.projections.thread_state import ThreadState
@@ -52,6 +55,7 @@ def start_session(
     category: str = DEFAULT_CATEGORY,
     version: str = DEFAULT_VERSION,
     initial_context: Any = None,
+    configuration: AgentConfigured | None = None,
     connection: psycopg.Connection[Any] | None = None,
 ) -> str:
     """
@@ -59,11 +63,13 @@ def start_session(
 
     With `connection` both events join the transaction open there, which then holds Message
     DB's lock on the category until it ends: keep it short, and write these events last.
+    `configuration` tells whoever drives the thread which model it is for.
     Raises `OptimisticConcurrencyError` when the thread exists.
     """
     thread_id = thread_id or generate_thread_id()
     events = (
         SessionStarted(thread_id=thread_id, initial_context=initial_context),
+        *((configuration,) if configuration else ()),
         user_message(message),
     )
     _append(
@@ -81,10 +87,11 @@ def add_message(
     stream_name: str,
     message: str,
     *,
+    configuration: AgentConfigured | None = None,
     connection: psycopg.Connection[Any] | None = None,
 ) -> None:
     """
-    Append a user message, whoever drives the thread; `connection` is as in `start_session`.
+    Append a user message, whoever drives the thread; the rest is as in `start_session`.
 
     Raises `ThreadEndedError` when the thread takes no more messages.
     """
@@ -92,7 +99,8 @@ def add_message(
         raise ThreadEndedError(
             f"thread {parse_stream_name(stream_name).thread_id} has ended; `--reopen` reopens it"
         )
-    _append(store, stream_name, (user_message(message),), connection=connection)
+    events = (*((configuration,) if configuration else ()), user_message(message))
+    _append(store, stream_name, events, connection=connection)
 
 
 def terminate_session(
@@ -126,6 +134,19 @@ def reopen_session(store: EventStore, stream_name: str) -> None:
     """Let an ended thread take messages again."""
     if read_state(store, stream_name).session.is_ended:
         _append(store, stream_name, (ThreadReopened(),))
+
+
+def resume_session(store: EventStore, stream_name: str) -> bool:
+    """Let a turn go on that failed, was interrupted or met a limit; False when none did."""
+    if not read_state(store, stream_name).turn.halted:
+        return False
+    _append(store, stream_name, (TurnResumed(),))
+    return True
+
+
+def rename_session(store: EventStore, stream_name: str, title: str) -> None:
+    """Give a thread a title, whatever it is doing."""
+    _append(store, stream_name, (ThreadRenamed(title=title),))
 
 
 def find_pending(state: ThreadState, call_id: str | None) -> tuple[CallState, ...]:

@@ -20,6 +20,7 @@ from messagedb_agent.engine.steps.llm import ModelMemory
 from messagedb_agent.engine.watch import Watch
 from messagedb_agent.errors import (
     ClaimLostError,
+    RunHandedOverError,
     RunStoppedError,
     ThreadBusyError,
     ThreadEndedError,
@@ -96,6 +97,7 @@ class AgentThread:
         self._lock: ThreadLock | None = None
         self._exits = ExitStack()
         self._acting = False
+        self._handed_over = False
         self._watch = Watch(store, stream_name, self._watched_version, self.cancelled.set)
 
     def _elapsed(self) -> float:
@@ -144,8 +146,19 @@ class AgentThread:
         self.cancelled.set()
         return self._acting
 
+    def hand_over(self) -> None:
+        """
+        Let the run end with `RunHandedOverError` before its next claim.
+
+        No event tells of it: a step that is running gets its outcome, and whoever drives the
+        thread next goes on from there.
+        """
+        self._handed_over = True
+
     def keep_going(self) -> None:
         """Raise unless this run may still make claims."""
+        if self._handed_over:
+            raise RunHandedOverError(f"{self.stream_name}: this process is about to leave")
         if self.cancelled.is_set():
             raise RunStoppedError(f"{self.stream_name}: the run was interrupted")
         assert self._lock is not None, "the thread is not open"
@@ -209,8 +222,8 @@ class AgentThread:
         except (KeyboardInterrupt, RunStoppedError):
             self._record_interruption()
             stop = "interrupted"
-        except (ThreadBusyError, ClaimLostError):
-            # Another process drives the thread now; what the user said must still get there.
+        except (ThreadBusyError, ClaimLostError, RunHandedOverError):
+            # Another process goes on with the thread; what happened here must still get there.
             self._recorder.settle()
             raise
         finally:

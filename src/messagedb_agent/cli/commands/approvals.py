@@ -13,6 +13,7 @@ from messagedb_agent.engine import session
 from messagedb_agent.errors import UsageError
 from messagedb_agent.store.stream import parse_stream_name
 from messagedb_agent.store.threads import find_stream
+from messagedb_agent.workers.queue import as_it_belongs
 
 
 def approve(options: argparse.Namespace) -> int:
@@ -31,18 +32,20 @@ def approve(options: argparse.Namespace) -> int:
             if len(calls) > 1:
                 raise UsageError("--result is for one call; name it, as several are pending")
             result = _parse(options.result, "--result")
-            session.complete(store, stream_name, calls[0], result, by=options.by or who_am_i())
-            _confirm("completed", calls, stream_name)
+            target = as_it_belongs(store, stream_name)
+            session.complete(target, stream_name, calls[0], result, by=options.by or who_am_i())
+            _confirm("completed", calls, stream_name, by_worker=target is not store)
             return 0
+        target = as_it_belongs(store, stream_name)
         session.approve(
-            store,
+            target,
             stream_name,
             calls,
             approved_by=options.by or who_am_i(),
             edited_arguments=edited,
             remember=options.always,
         )
-    _confirm("approved", calls, stream_name)
+    _confirm("approved", calls, stream_name, by_worker=target is not store)
     return 0
 
 
@@ -54,8 +57,9 @@ def deny(options: argparse.Namespace) -> int:
     with writer(config) as store:
         calls = session.find_pending(session.read_state(store, stream_name), options.call)
         who = options.by or who_am_i()
-        session.deny(store, stream_name, calls, rejected_by=who, reason=options.reason)
-    _confirm("denied", calls, stream_name)
+        target = as_it_belongs(store, stream_name)
+        session.deny(target, stream_name, calls, rejected_by=who, reason=options.reason)
+    _confirm("denied", calls, stream_name, by_worker=target is not store)
     return 0
 
 
@@ -66,6 +70,8 @@ def _parse(text: str, option: str) -> Any:
         raise UsageError(f"{option} is not JSON: {error}") from error
 
 
-def _confirm(what: str, calls: Any, stream_name: str) -> None:
+def _confirm(what: str, calls: Any, stream_name: str, *, by_worker: bool) -> None:
     names = ", ".join(call.call.name for call in calls)
-    tell(f"{what}: {names}; `./cli continue {parse_stream_name(stream_name).thread_id}` goes on")
+    thread_id = parse_stream_name(stream_name).thread_id
+    goes_on = "a worker goes on" if by_worker else f"`./cli continue {thread_id}` goes on"
+    tell(f"{what}: {names}; {goes_on}")

@@ -1,0 +1,82 @@
+"""worker: drive threads for others."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from messagedb_agent.cli.terminal import complain, tell
+from messagedb_agent.cli.wiring import agent_for, category_of, configuration, writer
+from messagedb_agent.config import Config
+from messagedb_agent.engine.agent import Agent
+from messagedb_agent.engine.live import Announcer
+from messagedb_agent.projections.thread_state import THREAD_STATE, ThreadState
+from messagedb_agent.workers.driver import Driver
+from messagedb_agent.workers.limits import parse_limit
+from messagedb_agent.workers.schema import install
+from messagedb_agent.workers.service import (
+    WorkerService,
+    WorkerSettings,
+    instance_name,
+    worker_conninfo,
+)
+
+# Beside one connection for each thread: the announcer, hints, and one to spare.
+_SPARE_CONNECTIONS = 4
+_KEPT_AGENTS = 50
+
+
+def run(options: argparse.Namespace) -> int:
+    """Drive threads until SIGTERM or SIGINT."""
+    config = configuration(options)
+    limits = tuple(map(parse_limit, options.limit))
+    settings = WorkerSettings(
+        queue=options.queue, concurrency=options.concurrency, grace_seconds=options.grace
+    )
+    name = instance_name()
+    if config.log_level != "DEBUG":
+        # What it reports is dealt with, and told to the operator in one line.
+        logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
+    conninfo: dict[str, Any] = {}
+
+    def adapted(given: Mapping[str, Any]) -> Mapping[str, Any]:
+        conninfo.update(worker_conninfo(given, name))
+        return conninfo
+
+    agents = _agents(options, config)
+    # Wrong options are told now, not at the first job.
+    agents(THREAD_STATE.initial)
+    with (
+        writer(
+            config,
+            max_connections=options.concurrency + _SPARE_CONNECTIONS,
+            settings=adapted,
+        ) as store,
+        Announcer(store) as announcer,
+    ):
+        with store.connection() as connection:
+            if note := install(connection, category_of(options)):
+                complain(note)
+        driver = Driver(store, agents, limits=limits, announcer=announcer, complain=complain)
+        service = WorkerService(name, conninfo, driver, settings, complain)
+        finished = service.serve(lambda: tell(f"{name} serves queue {settings.queue}"))
+    tell("stopped" if finished else "stopped before all steps had ended; others go on with them")
+    return 0
+
+
+def _agents(options: argparse.Namespace, config: Config) -> Callable[[ThreadState], Agent]:
+    """The agent of each thread, kept for those with the same model: clients hold connections."""
+    kept: dict[tuple[str, str] | None, Agent] = {}
+
+    def agent(state: ThreadState) -> Agent:
+        current = state.context.configuration
+        key = (current.model_name, current.system_prompt) if current else None
+        if key not in kept:
+            if len(kept) >= _KEPT_AGENTS:
+                kept.clear()
+            kept[key] = agent_for(options, config, state)
+        return kept[key]
+
+    return agent

@@ -1,0 +1,45 @@
+"""workers: see who drives threads for others, and what waits for them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from messagedb_agent.cli.terminal import paint, say, visible
+from messagedb_agent.cli.wiring import configuration, reader
+from messagedb_agent.workers.status import Instance, Overview, overview
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the workers and the queue."""
+    with reader(configuration(options)) as connection:
+        found = overview(connection)
+    if options.format == "json":
+        say(json.dumps(found.as_object(), indent=2))
+        return 0
+    if not found.instances:
+        say("no worker runs; `./cli worker` starts one")
+    for instance in found.instances:
+        _print_instance(instance)
+    _print_waiting(found)
+    return 0
+
+
+def _print_instance(instance: Instance) -> None:
+    state = paint("stalled", "red") if instance.is_stalled else paint("alive", "green")
+    say(
+        f"{paint(visible(instance.name), 'bold')}  {state}, heartbeat "
+        f"{instance.heartbeat_seconds:.0f} s ago, queue {visible(instance.queue)}, "
+        f"{len(instance.jobs)} of {instance.concurrency} busy"
+    )
+    for job in instance.jobs:
+        say(f"  {visible(job.thread)}  {job.seconds:.0f} s, last event {visible(job.last_event)}")
+
+
+def _print_waiting(found: Overview) -> None:
+    say(
+        f"waiting: {found.ready} ready, {found.blocked} behind a running job of their thread, "
+        f"{found.scheduled} for a later time, {found.abandoned} to be put back"
+    )
+    for job in found.waiting:
+        say(f"  {visible(job.thread)}  {job.seconds:.0f} s, last event {visible(job.last_event)}")

@@ -1,0 +1,48 @@
+"""How a command that waited for an answer ends: its exit code, and what it says about it."""
+
+from __future__ import annotations
+
+import json
+
+from messagedb_agent.cli.terminal import complain, tell
+from messagedb_agent.engine.thread import RunResult
+
+EXIT_CODES = {
+    "done": 0,
+    "truncated": 0,
+    "ended": 0,
+    "failed": 1,
+    "refused": 1,
+    "waiting": 3,
+    "limit": 4,
+    "interrupted": 130,
+}
+
+
+def explain(result: RunResult, thread_id: str) -> None:
+    """Say on stderr why a turn stopped, if that is not plain from its answer."""
+    match result.stop:
+        case "failed":
+            complain(
+                f"{result.error or 'the turn failed'}; `./cli continue {thread_id}` tries again"
+            )
+        case "refused":
+            complain("the model refused to answer")
+        case "truncated":
+            complain("the answer ended early, at the model's limit")
+        case "waiting":
+            for call in result.pending:
+                arguments = json.dumps(call.arguments)
+                complain(
+                    f"{call.call.name} {arguments[:300]} waits for approval: "
+                    f"`./cli approve {thread_id} {call.call.id}` or "
+                    f"`./cli deny {thread_id} {call.call.id}`, "
+                    f"then `./cli continue {thread_id}`"
+                )
+        case "limit":
+            limit = result.state.turn.limit
+            name = limit.limit if limit else "a limit"
+            complain(f"stopped at {name}; `./cli continue {thread_id}` goes on")
+        case "interrupted":
+            tell("")
+            complain(f"interrupted; `./cli continue {thread_id}` goes on")

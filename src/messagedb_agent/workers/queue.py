@@ -1,0 +1,157 @@
+"""Giving threads to workers: a hint in the same transaction as the events it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, LiteralString, TypeVar
+
+import msgspec
+import psycopg
+
+from messagedb_agent.events.base import RecordedEvent
+from messagedb_agent.store import operations
+from messagedb_agent.store.base import EventStore, NewEvent, ThreadLock
+from messagedb_agent.store.client import MessageDBClient
+
+T = TypeVar("T")
+
+DEFAULT_QUEUE = "agents"
+
+_EXISTS: LiteralString = (
+    "SELECT to_regprocedure('agent_queue.hint(text, text, double precision, integer)') IS NOT NULL"
+)
+_KNOWN: LiteralString = "SELECT queue_name FROM agent_queue.threads WHERE stream_name = $1"
+_HINT: LiteralString = "SELECT agent_queue.hint($1, $2, $3, $4)"
+
+
+def is_installed(connection: psycopg.Connection[Any]) -> bool:
+    """Whether the database has a queue, which the first worker installs."""
+    return bool(_one(connection, _EXISTS))
+
+
+def hint(
+    connection: psycopg.Connection[Any],
+    stream_name: str,
+    queue: str | None = None,
+    *,
+    delay: float = 0.0,
+    tries: int = 0,
+) -> None:
+    """
+    Tell workers that a thread may have something to do, once this transaction is committed.
+
+    Without `queue` the thread stays in the one it was given to before. A hint joins the one
+    that waits already, if there is one. `tries` counts failed attempts to drive the thread.
+    """
+    _one(connection, _HINT, (stream_name, queue, delay, tries))
+
+
+def queue_of(store: MessageDBClient, stream_name: str) -> str | None:
+    """The queue that a thread was given to, or None when it belongs to no worker."""
+
+    def look(connection: psycopg.Connection[Any]) -> str | None:
+        return _one(connection, _KNOWN, (stream_name,)) if is_installed(connection) else None
+
+    return store.query(look)
+
+
+def transact(store: MessageDBClient, work: Callable[[psycopg.Connection[Any]], T]) -> T:
+    """Run work that may be repeated in a transaction, again while the server is away."""
+
+    def within(connection: psycopg.Connection[Any]) -> T:
+        with connection.transaction():
+            return work(connection)
+
+    return store.query(within)
+
+
+class QueueingStore:
+    """
+    An event store whose appends hint to workers in the same transaction.
+
+    Either both are there or neither. In a database without a queue the events say in their
+    metadata whom they are for, and the first worker, which installs the queue, finds them.
+    """
+
+    def __init__(self, store: MessageDBClient, queue: str | None = None) -> None:
+        self._store = store
+        self._queue = queue
+
+    def append(
+        self,
+        stream_name: str,
+        events: Sequence[NewEvent],
+        *,
+        expected_version: int | None = None,
+        connection: psycopg.Connection[Any] | None = None,
+    ) -> tuple[RecordedEvent, ...]:
+        """Write all of the events and the hint, or nothing; see `EventStore.append`."""
+        if connection is not None:
+            hinted = self._hint(connection, stream_name)
+            new = events if hinted else [self._addressed(event) for event in events]
+            return self._store.append(
+                stream_name, new, expected_version=expected_version, connection=connection
+            )
+
+        def write(own: psycopg.Connection[Any]) -> tuple[RecordedEvent, ...]:
+            # After a lost COMMIT an earlier attempt may be there, hint and all.
+            if found := operations.find_events(own, stream_name, events):
+                return found
+            # The hint first: the write takes the category's lock until the commit.
+            hinted = self._hint(own, stream_name)
+            new = events if hinted else [self._addressed(event) for event in events]
+            return operations.append_events(own, stream_name, new, expected_version)
+
+        return transact(self._store, write)
+
+    def hint(self, stream_name: str) -> bool:
+        """Only hint; False where there is no queue."""
+        return transact(self._store, lambda connection: self._hint(connection, stream_name))
+
+    def _addressed(self, new: NewEvent) -> NewEvent:
+        metadata = {**(new.metadata or {}), "queue": self._queue or DEFAULT_QUEUE}
+        return msgspec.structs.replace(new, metadata=metadata)
+
+    def _hint(self, connection: psycopg.Connection[Any], stream_name: str) -> bool:
+        if not is_installed(connection):
+            return False
+        hint(connection, stream_name, self._queue)
+        return True
+
+    def read(
+        self,
+        stream_name: str,
+        *,
+        position: int = 0,
+        connection: psycopg.Connection[Any] | None = None,
+    ) -> Iterator[RecordedEvent]:
+        """See `EventStore.read`."""
+        return self._store.read(stream_name, position=position, connection=connection)
+
+    def version(self, stream_name: str) -> int:
+        """See `EventStore.version`."""
+        return self._store.version(stream_name)
+
+    def lock(self, stream_name: str) -> ThreadLock:
+        """See `EventStore.lock`."""
+        return self._store.lock(stream_name)
+
+    def transaction(self) -> AbstractContextManager[psycopg.Connection[Any] | None]:
+        """See `EventStore.transaction`."""
+        return self._store.transaction()
+
+    def close(self) -> None:
+        """See `EventStore.close`."""
+        self._store.close()
+
+
+def as_it_belongs(store: MessageDBClient, stream_name: str) -> EventStore:
+    """The store to append with: one that tells workers, if the thread is theirs."""
+    return QueueingStore(store) if queue_of(store, stream_name) is not None else store
+
+
+def _one(connection: psycopg.Connection[Any], query: LiteralString, values: Any = ()) -> Any:
+    with psycopg.RawCursor(connection) as cursor:
+        row = cursor.execute(query, values).fetchone()
+    return None if row is None else row[0]

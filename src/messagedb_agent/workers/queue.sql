@@ -1,0 +1,133 @@
+-- Applied after Procrastinate's own schema, with the schema agent_queue as search_path.
+
+-- Which threads belong to workers, and to those of which queue.
+CREATE TABLE threads (
+  stream_name text PRIMARY KEY,
+  queue_name text NOT NULL
+);
+
+CREATE TABLE instances (
+  worker_id bigint PRIMARY KEY REFERENCES procrastinate_workers (id) ON DELETE CASCADE,
+  name text NOT NULL,
+  host text NOT NULL,
+  pid integer NOT NULL,
+  queue_name text NOT NULL,
+  concurrency integer NOT NULL,
+  started_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- Fetching looks for other jobs with the same lock; Procrastinate's index begins with the id.
+CREATE INDEX agent_queue_jobs_by_lock ON procrastinate_jobs (lock) WHERE status IN ('todo', 'doing');
+
+-- "This thread may have something to do", now or after a delay.
+--
+-- One waiting job for each thread is enough, but leaving out the second is not safe by itself:
+-- the first could be fetched and done before the caller's events are visible. The conflict
+-- locks the waiting job until the caller has committed, and workers skip locked jobs.
+CREATE FUNCTION hint(
+  _stream_name text, _queue_name text DEFAULT NULL, _delay double precision DEFAULT 0, _tries integer DEFAULT 0
+) RETURNS bigint
+LANGUAGE plpgsql SET search_path = agent_queue, pg_temp AS $$
+DECLARE
+  _known text;
+  _queue text;
+  _job bigint;
+  _new boolean;
+BEGIN
+  SELECT queue_name FROM threads WHERE stream_name = _stream_name INTO _known;
+  _queue := coalesce(_queue_name, _known, 'agents');
+  IF _known IS DISTINCT FROM _queue THEN
+    INSERT INTO threads VALUES (_stream_name, _queue)
+      ON CONFLICT (stream_name) DO UPDATE SET queue_name = excluded.queue_name;
+  END IF;
+  INSERT INTO procrastinate_jobs AS job (queue_name, task_name, lock, queueing_lock, args, scheduled_at)
+    VALUES (
+      _queue, 'messagedb_agent.drive', _stream_name, _stream_name,
+      jsonb_build_object('stream_name', _stream_name, 'tries', _tries),
+      CASE WHEN _delay > 0 THEN clock_timestamp() + make_interval(secs => _delay) END)
+    ON CONFLICT (queueing_lock) WHERE status = 'todo'::procrastinate_job_status
+    DO UPDATE SET
+      args = CASE WHEN _delay > 0 THEN job.args ELSE excluded.args END,
+      scheduled_at = CASE
+        WHEN excluded.scheduled_at < job.scheduled_at THEN excluded.scheduled_at
+        WHEN excluded.scheduled_at IS NULL THEN NULL
+        ELSE job.scheduled_at END
+    RETURNING id, xmax = 0 INTO _job, _new;
+  IF _delay <= 0 AND NOT _new THEN
+    PERFORM wake(_queue, _job);
+  END IF;
+  RETURN _job;
+END $$;
+
+-- In the words of Procrastinate's own trigger, which speaks at inserts only.
+CREATE FUNCTION wake(_queue_name text, _job bigint) RETURNS void
+LANGUAGE sql AS $$
+  SELECT pg_notify(
+    'procrastinate_queue_v1#' || _queue_name,
+    json_build_object('type', 'job_inserted', 'job_id', _job)::text)
+$$;
+
+-- A job that waited for the same thread's running one becomes free when that one ends.
+CREATE FUNCTION wake_next() RETURNS trigger
+LANGUAGE plpgsql SET search_path = agent_queue, pg_temp AS $$
+BEGIN
+  PERFORM wake(waiting.queue_name, waiting.id) FROM procrastinate_jobs AS waiting
+    WHERE waiting.lock = OLD.lock AND waiting.status = 'todo' AND waiting.scheduled_at IS NULL;
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER wake_next AFTER DELETE ON procrastinate_jobs
+  FOR EACH ROW WHEN (OLD.status = 'doing') EXECUTE FUNCTION wake_next();
+
+-- A job that nobody works on any more becomes a new one. The old row goes, so that a worker
+-- that was only paused can't finish what is somebody else's by then.
+CREATE FUNCTION put_back(_job bigint) RETURNS text
+LANGUAGE plpgsql SET search_path = agent_queue, pg_temp AS $$
+DECLARE
+  _lost record;
+BEGIN
+  DELETE FROM procrastinate_jobs WHERE id = _job AND status IN ('doing', 'failed', 'aborted')
+    RETURNING lock, queue_name INTO _lost;
+  IF _lost.lock IS NULL THEN
+    RETURN NULL;
+  END IF;
+  PERFORM hint(_lost.lock, _lost.queue_name);
+  RETURN _lost.lock;
+END $$;
+
+-- Puts back the jobs of workers without a heartbeat, and ends their sessions: a process that
+-- is only paused would hold its threads' locks for ever. A job has failed when not even a new
+-- hint could be left behind.
+CREATE FUNCTION rescue(_patience double precision) RETURNS SETOF text
+LANGUAGE plpgsql SET search_path = agent_queue, pg_temp AS $$
+DECLARE
+  _stalled record;
+BEGIN
+  FOR _stalled IN
+    SELECT job.id, job.status, job.worker_id FROM procrastinate_jobs AS job
+      LEFT JOIN procrastinate_workers AS worker ON worker.id = job.worker_id
+      WHERE job.status IN ('failed', 'aborted')
+        OR job.status = 'doing'
+          AND (worker.id IS NULL OR worker.last_heartbeat < now() - make_interval(secs => _patience))
+      ORDER BY job.id
+      FOR UPDATE OF job SKIP LOCKED
+  LOOP
+    IF _stalled.status = 'doing' THEN
+      PERFORM end_sessions(_stalled.worker_id);
+    END IF;
+    RETURN NEXT put_back(_stalled.id);
+  END LOOP;
+  DELETE FROM procrastinate_workers AS worker
+    WHERE worker.last_heartbeat < now() - interval '10 minutes'
+      AND NOT EXISTS (SELECT FROM procrastinate_jobs AS job WHERE job.worker_id = worker.id);
+END $$;
+
+CREATE FUNCTION end_sessions(_worker_id bigint) RETURNS void
+LANGUAGE plpgsql SET search_path = agent_queue, pg_temp AS $$
+BEGIN
+  PERFORM pg_terminate_backend(activity.pid)
+    FROM instances JOIN pg_stat_activity AS activity ON activity.application_name = instances.name
+    WHERE instances.worker_id = _worker_id AND activity.datname = current_database();
+EXCEPTION WHEN insufficient_privilege THEN
+  -- Another role's sessions: they end when the process goes on or dies.
+END $$;

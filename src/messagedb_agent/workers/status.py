@@ -1,0 +1,127 @@
+"""What workers do and what waits for them, read from the queue."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from messagedb_agent.store.quick import QuickConnection, Row
+
+STALLED_AFTER_SECONDS = 8.0
+"""As in the rounds, which this module does not import: it has to be quick."""
+
+_LISTED = 50
+
+_EXISTS = "SELECT to_regclass('agent_queue.instances')"
+
+_INSTANCES = """
+    SELECT worker.id, instance.name, instance.host, instance.pid, instance.queue_name,
+           instance.concurrency, extract(epoch FROM now() - worker.last_heartbeat),
+           to_char(instance.started_at AT TIME ZONE 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+    FROM agent_queue.instances AS instance
+    JOIN agent_queue.procrastinate_workers AS worker ON worker.id = instance.worker_id
+    ORDER BY instance.started_at
+"""
+
+_JOBS = """
+    SELECT job.worker_id, job.lock, job.status,
+           extract(epoch FROM clock_timestamp() - coalesce(
+               (SELECT max(at) FROM agent_queue.procrastinate_events AS event
+                WHERE event.job_id = job.id AND event.type <> 'scheduled'), now())),
+           (SELECT type FROM message_store.messages
+            WHERE stream_name = job.lock ORDER BY position DESC LIMIT 1)
+    FROM agent_queue.procrastinate_jobs AS job
+    WHERE job.status = 'doing' OR job.status = 'todo'
+    ORDER BY job.status, job.id LIMIT $1
+"""
+
+_COUNTS = """
+    SELECT count(*) FILTER (WHERE status = 'todo' AND NOT later AND NOT behind),
+           count(*) FILTER (WHERE status = 'todo' AND NOT later AND behind),
+           count(*) FILTER (WHERE status = 'todo' AND later),
+           count(*) FILTER (WHERE status IN ('failed', 'aborted'))
+    FROM (
+        SELECT status, coalesce(scheduled_at > now(), false) AS later,
+               EXISTS (SELECT FROM agent_queue.procrastinate_jobs AS other
+                       WHERE other.lock = job.lock AND other.status = 'doing') AS behind
+        FROM agent_queue.procrastinate_jobs AS job
+    ) AS jobs
+"""
+
+
+class Job(msgspec.Struct, frozen=True):
+    """A thread in the queue: for how long it has been as it is, and its last event's type."""
+
+    thread: str
+    seconds: float
+    last_event: str
+
+
+class Instance(msgspec.Struct, frozen=True):
+    """One worker, as its last heartbeat left it."""
+
+    worker_id: int
+    name: str
+    host: str
+    pid: int
+    queue: str
+    concurrency: int
+    heartbeat_seconds: float
+    started_at: str
+    is_stalled: bool
+    jobs: tuple[Job, ...]
+
+
+class Overview(msgspec.Struct, frozen=True):
+    """All workers, and how much waits; `waiting` lists the first threads of it."""
+
+    instances: tuple[Instance, ...] = ()
+    ready: int = 0
+    blocked: int = 0
+    scheduled: int = 0
+    abandoned: int = 0
+    waiting: tuple[Job, ...] = ()
+
+    def as_object(self) -> dict[str, Any]:
+        """For JSON."""
+        result: dict[str, Any] = msgspec.to_builtins(self)
+        return result
+
+
+def overview(connection: QuickConnection) -> Overview:
+    """Look at the queue; a database without one has no workers and nothing waits."""
+    if connection.query(_EXISTS)[0][0] is None:
+        return Overview()
+    jobs = connection.query(_JOBS, (str(_LISTED * 20),))
+    ready, blocked, scheduled, abandoned = (
+        int(value or 0) for value in connection.query(_COUNTS)[0]
+    )
+    return Overview(
+        tuple(_instance(row, jobs) for row in connection.query(_INSTANCES)),
+        ready=ready,
+        blocked=blocked,
+        scheduled=scheduled,
+        abandoned=abandoned,
+        waiting=tuple(_job(row) for row in jobs if row[2] == "todo")[:_LISTED],
+    )
+
+
+def _instance(row: Row, jobs: list[Row]) -> Instance:
+    number, name, host, pid, queue, concurrency, age, started = row
+    return Instance(
+        worker_id=int(number or 0),
+        name=name or "",
+        host=host or "",
+        pid=int(pid or 0),
+        queue=queue or "",
+        concurrency=int(concurrency or 0),
+        heartbeat_seconds=float(age or 0),
+        started_at=started or "",
+        is_stalled=float(age or 0) > STALLED_AFTER_SECONDS,
+        jobs=tuple(_job(job) for job in jobs if job[0] == number and job[2] == "doing"),
+    )
+
+
+def _job(row: Row) -> Job:
+    return Job((row[1] or "").partition("-")[2], float(row[3] or 0), row[4] or "none")

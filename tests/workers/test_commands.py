@@ -1,0 +1,84 @@
+"""Leaving work to a worker from the command line, and watching it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from messagedb_agent.store.client import MessageDBClient
+from messagedb_agent.store.quick import quick_connection
+from messagedb_agent.workers.queue import QueueingStore
+from messagedb_agent.workers.status import Overview, overview
+from tests.workers.processes import begin, workers, write_script
+
+TEXT = "one two three four five"
+
+
+def start_cli(dsn: str, folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    environ = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "DATABASE_URL": dsn,
+        "MESSAGEDB_AGENT_HOME": str(folder / "home"),
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "messagedb_agent.cli", *arguments],
+        env=environ, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def cli(dsn: str, folder: Path, *arguments: str) -> str:
+    process = start_cli(dsn, folder, *arguments)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
+    return out
+
+
+def seen_by(dsn: str) -> Overview:
+    with quick_connection({"dbname": dsn}) as connection:
+        return overview(connection)
+
+
+def test_an_answer_is_followed_from_two_terminals(
+    dsn: str, store: MessageDBClient, tmp_path: Path
+) -> None:
+    script = write_script(tmp_path, {"text": "Yes?"}, {"text": TEXT, "chunk_delay_seconds": 0.1})
+    follow = ("--no-wait", "--follow", "--format", "json")
+    with workers(1, dsn, script):
+        thread = json.loads(cli(dsn, tmp_path, "start", "Hello.", *follow))["thread_id"]
+        with start_cli(dsn, tmp_path, "show", thread, "--follow") as watching:
+            assert watching.stdout is not None
+            first = list(iter(watching.stdout.readline, "· done\n"))
+            (instance,) = seen_by(dsn).instances
+            result = json.loads(cli(dsn, tmp_path, "message", thread, "Count.", *follow))
+            cli(dsn, tmp_path, "end", thread)
+            second = watching.communicate(timeout=20)[0].splitlines()
+
+    assert first[-1].endswith("assistant > Yes?\n")
+    assert (instance.concurrency, instance.is_stalled) == (10, False)
+    assert (result["stop"], result["response"]) == ("done", TEXT)
+    assert TEXT in second, "it was written as it came"
+    assert second.count("· done") == 1
+    assert second[-1] == "· ended"
+
+
+def test_what_waits_is_shown(queue: MessageDBClient, dsn: str) -> None:
+    (stream,) = begin(queue, 1)
+    found = seen_by(dsn)
+
+    assert (found.ready, found.blocked, found.scheduled) == (1, 0, 0)
+    assert [job.thread for job in found.waiting] == [stream.partition("-")[2]]
+    assert found.waiting[0].last_event == "UserMessageAdded"
+
+
+def test_without_a_queue_there_is_nothing_to_show(store: MessageDBClient, dsn: str) -> None:
+    begin(store, 1)
+    shown: dict[str, Any] = seen_by(dsn).as_object()
+
+    assert not shown["instances"]
+    assert not shown["waiting"]
+    assert QueueingStore(store).hint("agent:v0-one") is False

@@ -1,0 +1,183 @@
+"""Hints: in the transaction of their events, one for each thread, and none lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+import pytest
+
+from messagedb_agent.engine.session import add_message, start_session
+from messagedb_agent.engine.thread import user_message
+from messagedb_agent.errors import OptimisticConcurrencyError
+from messagedb_agent.store.base import NO_STREAM, NewEvent
+from messagedb_agent.store.client import MessageDBClient
+from messagedb_agent.workers.queue import QueueingStore, as_it_belongs, hint, queue_of
+from messagedb_agent.workers.schema import install
+
+STREAM = "agent:v0-one"
+
+
+def jobs(store: MessageDBClient) -> list[tuple[Any, ...]]:
+    with store.connection() as connection:
+        return connection.execute(
+            "SELECT lock, queue_name, status::text, scheduled_at IS NULL "
+            "FROM agent_queue.procrastinate_jobs ORDER BY id"
+        ).fetchall()
+
+
+def fetch(connection: psycopg.Connection[Any]) -> int | None:
+    """What Procrastinate does to get a job."""
+    connection.execute("SET search_path = agent_queue, public")
+    worker = connection.execute("SELECT procrastinate_register_worker_v1()").fetchone()
+    assert worker is not None
+    row = connection.execute(
+        "SELECT id FROM procrastinate_fetch_job_v2(NULL, %s)", (worker[0],)
+    ).fetchone()
+    connection.execute("RESET search_path")
+    assert row is not None
+    return None if row[0] is None else int(row[0])
+
+
+def message() -> NewEvent:
+    return NewEvent(event=user_message("Go."))
+
+
+def test_a_message_and_its_hint_are_committed_together(queue: MessageDBClient) -> None:
+    QueueingStore(queue, "others").append(STREAM, [message()])
+
+    assert queue.version(STREAM) == 0
+    assert jobs(queue) == [(STREAM, "others", "todo", True)]
+    assert queue_of(queue, STREAM) == "others"
+
+
+def test_what_is_refused_leaves_neither_event_nor_hint(queue: MessageDBClient) -> None:
+    queue.append(STREAM, [message()])
+
+    with pytest.raises(OptimisticConcurrencyError):
+        QueueingStore(queue).append(STREAM, [message()], expected_version=NO_STREAM)
+
+    assert queue.version(STREAM) == 0
+    assert jobs(queue) == []
+    assert queue_of(queue, STREAM) is None
+
+
+def test_a_rollback_of_the_caller_takes_both_back(queue: MessageDBClient) -> None:
+    with queue.connection() as connection, connection.transaction(force_rollback=True):
+        start_session(QueueingStore(queue), "Go.", thread_id="one", connection=connection)
+
+    assert queue.version(STREAM) == NO_STREAM
+    assert jobs(queue) == []
+
+
+def test_hints_join_the_one_that_waits(queue: MessageDBClient) -> None:
+    for _ in range(3):
+        QueueingStore(queue).append(STREAM, [message()])
+
+    assert len(jobs(queue)) == 1
+
+
+def test_a_hint_that_joins_another_holds_that_back_until_its_events_are_there(
+    queue: MessageDBClient, dsn: str
+) -> None:
+    queueing = QueueingStore(queue)
+    queueing.append(STREAM, [message()])
+    with psycopg.connect(dsn, autocommit=True) as worker:
+        with queue.transaction() as connection:
+            queueing.append(STREAM, [message()], connection=connection)
+            assert fetch(worker) is None
+
+        assert fetch(worker) is not None
+
+
+def test_a_hint_for_a_thread_that_is_being_driven_waits_for_its_turn(
+    queue: MessageDBClient, dsn: str
+) -> None:
+    queueing = QueueingStore(queue)
+    queueing.append(STREAM, [message()])
+    with psycopg.connect(dsn, autocommit=True) as worker:
+        running = fetch(worker)
+        queueing.append(STREAM, [message()])
+        assert [status for _, _, status, _ in jobs(queue)] == ["doing", "todo"]
+        assert fetch(worker) is None
+
+        worker.execute('LISTEN "procrastinate_queue_v1#agents"')
+        worker.execute("SELECT agent_queue.put_back(%s)", (running,))
+        assert [note.channel for note in worker.notifies(timeout=5, stop_after=1)]
+        assert fetch(worker) is not None
+    assert len(jobs(queue)) == 1
+
+
+def test_a_timer_is_overtaken_by_what_happens_now(queue: MessageDBClient) -> None:
+    with queue.transaction() as connection:
+        hint(connection, STREAM, delay=60)
+    assert jobs(queue) == [(STREAM, "agents", "todo", False)]
+
+    QueueingStore(queue).append(STREAM, [message()])
+    with queue.transaction() as connection:
+        hint(connection, STREAM, delay=60)
+
+    assert jobs(queue) == [(STREAM, "agents", "todo", True)]
+
+
+def test_jobs_without_a_living_worker_are_put_back(queue: MessageDBClient, dsn: str) -> None:
+    QueueingStore(queue).append(STREAM, [message()])
+    with psycopg.connect(dsn, autocommit=True) as worker:
+        first = fetch(worker)
+        worker.execute("SELECT agent_queue.rescue(8)")
+        assert [status for _, _, status, _ in jobs(queue)] == ["doing"]
+
+        worker.execute(
+            "UPDATE agent_queue.procrastinate_workers SET last_heartbeat = now() - interval '9 s'"
+        )
+        worker.execute("SELECT agent_queue.rescue(8)")
+        assert [status for _, _, status, _ in jobs(queue)] == ["todo"]
+        assert fetch(worker) not in (None, first), "the paused worker must not finish it"
+
+
+def test_a_thread_that_no_worker_was_given_stays_its_person_s(queue: MessageDBClient) -> None:
+    queue.append(STREAM, [message()])
+
+    assert as_it_belongs(queue, STREAM) is queue
+
+
+def test_what_comes_later_wakes_the_workers_of_the_thread(queue: MessageDBClient) -> None:
+    QueueingStore(queue, "others").append(STREAM, [message()])
+    with queue.transaction() as connection:
+        connection.execute("SET LOCAL search_path = agent_queue")
+        connection.execute("DELETE FROM procrastinate_jobs")
+
+    add_message(as_it_belongs(queue, STREAM), STREAM, "Go on.")
+
+    assert jobs(queue) == [(STREAM, "others", "todo", True)]
+
+
+def test_without_a_queue_the_first_worker_finds_what_was_left_to_it(store: MessageDBClient) -> None:
+    start_session(QueueingStore(store, "others"), "Go.", thread_id="one")
+    start_session(store, "Mine.", thread_id="two")
+    with store.connection() as connection:
+        install(connection, "agent:v0")
+
+    assert jobs(store) == [(STREAM, "others", "todo", True)]
+
+
+def test_installing_twice_changes_nothing(queue: MessageDBClient) -> None:
+    QueueingStore(queue).append(STREAM, [message()])
+    with queue.connection() as connection:
+        assert install(connection, "agent:v0") is None
+
+    assert len(jobs(queue)) == 1
+
+
+def test_the_queue_of_another_version_is_renewed_once_nobody_uses_it(
+    queue: MessageDBClient,
+) -> None:
+    QueueingStore(queue, "others").append(STREAM, [message()])
+    with queue.connection() as connection:
+        connection.execute("COMMENT ON SCHEMA agent_queue IS 'an older one'")
+        connection.execute("INSERT INTO agent_queue.procrastinate_workers DEFAULT VALUES")
+        assert "another version" in (install(connection, "agent:v0") or "")
+        connection.execute("DELETE FROM agent_queue.procrastinate_workers")
+        assert install(connection, "agent:v0") is None
+
+    assert jobs(queue) == [(STREAM, "others", "todo", True)]
