@@ -128,13 +128,18 @@ def writer(
             revive=revive,
         ) as store,
     ):
-        try:
-            store.health_check()
-        except SchemaMissingError:
-            if config.database is not None:
-                raise
-            install_schema(conninfo, views=True)
+        _have_schema(store, config, conninfo)
         yield store
+
+
+def _have_schema(store: MessageDBClient, config: Config, conninfo: Mapping[str, str]) -> None:
+    """Our own database gets the functions if it misses them; anybody else's is left alone."""
+    try:
+        store.health_check()
+    except SchemaMissingError:
+        if config.database is not None:
+            raise
+        install_schema(conninfo, views=True)
 
 
 def _has_schema(connection: QuickConnection) -> bool:
