@@ -8,7 +8,17 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from benchmarks import codec, commands, histories, listing, parallel, report, streams, turns
+from benchmarks import (
+    codec,
+    commands,
+    consumers,
+    histories,
+    listing,
+    parallel,
+    report,
+    streams,
+    turns,
+)
 from benchmarks.measure import SMALLEST, Row, Scale
 from benchmarks.world import World, new_world
 
@@ -19,6 +29,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "histories": histories.run,
     "codec": codec.run,
     "streams": streams.run,
+    "consumers": consumers.run,
     "parallel": parallel.run,
     "commands": commands.run,
     "listing": listing.run,

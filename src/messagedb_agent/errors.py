@@ -127,6 +127,10 @@ class ToolNotExecutedError(ToolError):
     """A probe found that the interrupted call never took effect; it is safe to run it again."""
 
 
+class ToolServerError(ToolError):
+    """A server that offers tools can not be reached, or ended before it answered."""
+
+
 # The engine acts: it retries, or records the failure.
 
 

@@ -100,7 +100,8 @@ def test_a_thread_of_ten_thousand_events_is_shown_whole_and_answered_with_one_ca
     write(cli, "agent:v0-big", [started, *(turn * 5000)])
 
     assert len(cli.events("big")) == 10_001
-    assert cli("show", "big").out.count("\n") == 10_002
+    assert cli("show", "big", "--events").out.count("\n") == 10_002
+    assert cli("show", "big").out.count("you [") == 5000
 
     cli.ask(
         "message", "big", "What is 2 + 2?", "--model", cli.script("s", {"text": "4"}, repeat=True)

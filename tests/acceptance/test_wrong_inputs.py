@@ -8,7 +8,7 @@ from tests.acceptance.conftest import Cli
 
 WRONG: list[tuple[list[str], int, str]] = [
     (["nonsense"], 2, "invalid choice"),
-    (["start"], 2, "MSG"),
+    (["start"], 2, "the message is empty"),
     (["start", ""], 2, "empty"),
     (["start", "hi", "--bogus"], 2, "unrecognized"),
     (["start", "hi", "--thread-id", "a b"], 2, "thread id"),

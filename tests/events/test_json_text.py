@@ -16,6 +16,7 @@ from messagedb_agent.errors import EncodingError
 from messagedb_agent.events.json_text import (
     MAX_DEPTH,
     canonical,
+    canonical_lines,
     digest,
     from_json,
     in_stored_order,
@@ -168,3 +169,8 @@ def test_equal_objects_have_one_digest_whatever_the_order_of_their_keys(
 @given(json_values(), json_values())
 def test_different_values_have_different_canonical_forms(left: Any, right: Any) -> None:
     assert (canonical(left) == canonical(right)) == same(left, right)
+
+
+@given(st.lists(json_values(), max_size=5))
+def test_lines_are_the_canonical_forms_one_below_the_other(values: list[Any]) -> None:
+    assert canonical_lines(values) == b"".join(canonical(value) + b"\n" for value in values)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, NoReturn
 
+from messagedb_agent.errors import UsageError
+
 Subparsers = Any
 
 
@@ -22,7 +24,14 @@ def lazily(module: str, function: str) -> Callable[[argparse.Namespace], int]:
     """A command whose module is imported when it runs."""
 
     def run(options: argparse.Namespace) -> int:
-        command = getattr(import_module(f"messagedb_agent.cli.commands.{module}"), function)
+        try:
+            command = getattr(import_module(f"messagedb_agent.cli.commands.{module}"), function)
+        except ModuleNotFoundError as missing:
+            if missing.name is None or missing.name.startswith("messagedb_agent"):
+                raise
+            raise UsageError(
+                f"this needs the package {missing.name}: pip install 'messagedb-agent[all]'"
+            ) from missing
         return int(command(options))
 
     return run

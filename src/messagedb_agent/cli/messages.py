@@ -9,13 +9,18 @@ from messagedb_agent.errors import UsageError
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 
 
-def message_of(argument: str) -> str:
+def message_of(argument: str | None) -> str:
     """
     The text to send, exactly as it was given.
 
+    Without an argument it comes from stdin, or from an editor when stdin is a terminal.
     Raises `UsageError` for an empty message and for input that is not text.
     """
-    text = _read_stdin() if argument == "-" else argument
+    if argument is None and sys.stdin.isatty():
+        from messagedb_agent.cli.editor import edit_text
+
+        return edit_text("")
+    text = _read_stdin() if argument in (None, "-") else argument
     if not text:
         raise UsageError("the message is empty; give some text, or - to read it from stdin")
     return text

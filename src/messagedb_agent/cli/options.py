@@ -72,6 +72,16 @@ def add_agent_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workspace", metavar="DIR", help="folder that file tools may use (default: current)"
     )
+    add_mcp_option(parser)
+
+
+def add_mcp_option(parser: argparse.ArgumentParser) -> None:
+    """Where MCP servers are named."""
+    parser.add_argument(
+        "--mcp",
+        metavar="FILE",
+        help="JSON file that names MCP servers (default: MCP_CONFIG; docs/how-to/mcp)",
+    )
 
 
 def add_subscribe_options(parser: argparse.ArgumentParser) -> None:

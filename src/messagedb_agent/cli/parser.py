@@ -14,12 +14,19 @@ from messagedb_agent.cli.grammar import (
 )
 from messagedb_agent.cli.model_options import add_model_commands, add_model_options
 from messagedb_agent.cli.options import (
-    add_agent_options,
     add_common,
+    add_mcp_option,
     add_run_options,
     add_subscribe_options,
     count,
 )
+from messagedb_agent.cli.parser_extra import (
+    add_extra_commands,
+    add_list_options,
+    add_show_options,
+    add_start_options,
+)
+from messagedb_agent.cli.parser_mcp import add_mcp_commands
 from messagedb_agent.cli.parser_travel import add_travel_commands
 from messagedb_agent.cli.worker_parser import add_waiting_options, add_worker_commands
 
@@ -62,8 +69,9 @@ def build_parser() -> argparse.ArgumentParser:
         _add_interrupt,
         _add_end,
         add_travel_commands,
+        add_extra_commands,
+        add_mcp_commands,
         add_model_commands,
-        _add_tui,
         _add_db,
         _add_doctor,
         _add_version,
@@ -87,7 +95,7 @@ def _add_start(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     parser = add_command(
         commands, common, "start", lazily("run", "start"), "begin a thread", examples=examples
     )
-    parser.add_argument("message", metavar="MSG", help="first message; - reads it from stdin")
+    add_start_options(parser)
     parser.add_argument("--thread-id", metavar="ID", help="id of the new thread")
     add_waiting_options(parser)
     add_run_options(parser)
@@ -131,26 +139,33 @@ def _add_show(commands: Subparsers, common: argparse.ArgumentParser) -> None:
         "show",
         lazily("read", "show"),
         "print a thread",
-        examples="  ./cli show last\n  ./cli show 6f1c --format json --full",
+        examples="  ./cli show last\n  ./cli show last --events\n"
+        "  ./cli show 6f1c --format json --full",
     )
     parser.add_argument("thread", metavar="THREAD", help=THREAD)
     parser.add_argument(
         "--format", choices=("text", "json"), default="text", help="text: to read; json: an array"
     )
-    parser.add_argument("--full", action="store_true", help="everything, with metadata")
     parser.add_argument(
         "--follow", action="store_true", help="go on with what comes, as it comes, until Ctrl+C"
     )
+    add_show_options(parser)
 
 
 def _add_list(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     parser = add_command(
-        commands, common, "list", lazily("read", "list_threads"), "list threads, newest first"
+        commands,
+        common,
+        "list",
+        lazily("read", "list_threads"),
+        "list threads, newest first",
+        examples='  ./cli list --status waiting\n  ./cli list --search "invoice 4711" --json',
     )
     parser.add_argument("--limit", metavar="N", type=count, default=20, help="at most N threads")
     parser.add_argument(
         "--format", choices=("text", "json"), default="text", help="text: a table; json: an array"
     )
+    add_list_options(parser)
 
 
 def _add_subscribe(commands: Subparsers, common: argparse.ArgumentParser) -> None:
@@ -232,21 +247,6 @@ def _add_end(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--reason", metavar="TEXT", help="why it ends")
 
 
-def _add_tui(commands: Subparsers, common: argparse.ArgumentParser) -> None:
-    parser = add_command(
-        commands,
-        common,
-        "tui",
-        lazily("tui", "run"),
-        "work with threads on a full screen",
-        examples="  ./tui\n  ./tui --thread-id last --model offline",
-    )
-    parser.add_argument(
-        "--thread-id", metavar="THREAD", help=f"thread to open: {THREAD} (default: a new one)"
-    )
-    add_agent_options(parser)
-
-
 def _add_db(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     parser = add_command(
         commands,
@@ -261,12 +261,16 @@ def _add_db(commands: Subparsers, common: argparse.ArgumentParser) -> None:
         help="status, start, stop, url, psql or install",
     )  # fmt: skip
     parser.add_argument(
-        "arguments", nargs=argparse.REMAINDER, metavar="ARGS", help="arguments for psql"
+        "arguments",
+        nargs=argparse.REMAINDER,
+        metavar="ARGS",
+        help="arguments for psql; --views for install: the analytics views, too",
     )
 
 
 def _add_doctor(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     parser = add_command(commands, common, "doctor", lazily("doctor", "run"), "check the set-up")
+    add_mcp_option(parser)
     parser.add_argument(
         "--replay",
         action="store_true",

@@ -114,10 +114,16 @@ def _add_export(commands: Subparsers, common: argparse.ArgumentParser) -> None:
         common,
         "export",
         lazily("travel", "export"),
-        "write a thread as JSON lines",
-        examples="  ./cli export last -o thread.jsonl",
+        "write a thread to a file: JSON lines to import again, or a page to read",
+        examples="  ./cli export last -o thread.jsonl\n  ./cli export last --format html -o a.html",
     )
     parser.add_argument("thread", metavar="THREAD", help=THREAD)
+    parser.add_argument(
+        "--format",
+        choices=("jsonl", "html", "md"),
+        default="jsonl",
+        help="jsonl: everything, for import; html or md: a page of its own",
+    )
     parser.add_argument("-o", "--output", metavar="FILE", help="file to write (default: stdout)")
 
 

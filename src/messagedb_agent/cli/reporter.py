@@ -32,10 +32,13 @@ class Reporter:
     generated; into a pipe it is written when it is complete and recorded.
     """
 
-    def __init__(self, output: str, thread_id: str, *, show_thinking: bool = False) -> None:
+    def __init__(
+        self, output: str, thread_id: str, *, show_thinking: bool = False, introduce: bool = True
+    ) -> None:
         self._output = output
         self._thread_id = thread_id
         self._show_thinking = show_thinking
+        self._introduce = introduce
         self._streams = output == "text" and sys.stdout.isatty()
         self._streamed = ""
         self._calls: dict[str, dict[str, Any]] = {}
@@ -48,7 +51,7 @@ class Reporter:
         if self._live:
             return
         self._live = True
-        if self._output == "text":
+        if self._output == "text" and self._introduce:
             tell(paint(f"thread {self._thread_id}", "dim", stream=sys.stderr))
 
     def on_delta(self, delta: Delta) -> None:

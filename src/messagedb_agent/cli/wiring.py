@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from messagedb_agent.store.client import MessageDBClient
     from messagedb_agent.store.embedded import EmbeddedServer
     from messagedb_agent.tools import ToolRegistry
+    from messagedb_agent.tools.mcp import McpServers
 
 
 def configuration(options: argparse.Namespace) -> Config:
@@ -65,19 +66,22 @@ def database(config: Config) -> Iterator[Mapping[str, str]]:
         with Progress("starting the database"):
             lease = held.enter_context(embedded_server(config).acquire())
             if lease.how == "cold":
-                install_schema(lease.conninfo)
+                install_schema(lease.conninfo, views=True)
         yield lease.conninfo
 
 
-def install_schema(conninfo: Mapping[str, str]) -> None:
-    """Put the Message DB functions into a database, unless they are there."""
+def install_schema(conninfo: Mapping[str, str], *, views: bool = False) -> None:
+    """Put the Message DB functions, and the analytics views, into a database without them."""
     import psycopg
 
+    from messagedb_agent.store.analytics import install_views
     from messagedb_agent.store.client import connection_settings
     from messagedb_agent.store.schema import install
 
     with psycopg.connect(autocommit=True, **connection_settings(conninfo)) as connection:
         install(connection)
+        if views:
+            install_views(connection)
 
 
 @contextmanager
@@ -85,7 +89,7 @@ def reader(config: Config) -> Iterator[QuickConnection]:
     """A connection for commands that only read."""
     with database(config) as conninfo, quick_connection(conninfo) as connection:
         if config.database is None and not _has_schema(connection):
-            install_schema(conninfo)
+            install_schema(conninfo, views=True)
         yield connection
 
 
@@ -129,7 +133,7 @@ def writer(
         except SchemaMissingError:
             if config.database is not None:
                 raise
-            install_schema(conninfo)
+            install_schema(conninfo, views=True)
         yield store
 
 
@@ -138,20 +142,25 @@ def _has_schema(connection: QuickConnection) -> bool:
     return rows[0][0] is not None
 
 
-def agent_for(options: argparse.Namespace, config: Config, state: ThreadState) -> Agent:
+def agent_for(
+    options: argparse.Namespace,
+    config: Config,
+    state: ThreadState,
+    servers: McpServers | None = None,
+) -> Agent:
     """
-    The agent that the options and settings describe.
+    The agent that the options and settings describe, with the tools of the MCP servers.
 
     A thread keeps its model, prompt and parameters until the options say otherwise.
     """
     from messagedb_agent.cli import model
+    from messagedb_agent.cli.mcp import tools_of
     from messagedb_agent.cli.policy import read_policy
     from messagedb_agent.engine.agent import Agent
     from messagedb_agent.engine.approvals import ApprovalPolicy
     from messagedb_agent.tools import ToolRegistry, builtin_tools
 
-    tools = ToolRegistry(*builtin_tools())
-    allowed, denied = _known(options.allow, tools), _known(options.deny, tools)
+    tools = ToolRegistry(*builtin_tools(), *tools_of(servers, state))
     llm = model.model_for(options, config, state)
     return Agent(
         llm=llm,
@@ -161,8 +170,8 @@ def agent_for(options: argparse.Namespace, config: Config, state: ThreadState) -
         policy=ApprovalPolicy(
             allow_all=options.auto_approve,
             rules=read_policy(options.policy) if options.policy else (),
-            allowed=allowed,
-            denied=denied,
+            allowed=_known(options.allow, tools, servers),
+            denied=_known(options.deny, tools, servers),
         ),
         limits=model.limits_for(options, config, llm.model_name),
         retry=model.retry_for(config),
@@ -170,9 +179,10 @@ def agent_for(options: argparse.Namespace, config: Config, state: ThreadState) -
     )
 
 
-def _known(names: list[str], tools: ToolRegistry) -> frozenset[str]:
+def _known(names: list[str], tools: ToolRegistry, servers: McpServers | None) -> frozenset[str]:
     for name in names:
-        if name not in tools:
+        # A server that is down now has no tools yet; that is no mistake of who named one.
+        if name not in tools and not (servers is not None and servers.owns(name)):
             raise UsageError(f"there is no tool {name!r}; there are: {', '.join(tools.names)}")
     return frozenset(names)
 

@@ -6,9 +6,12 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from messagedb_agent.events.json_text import canonical
+from messagedb_agent.events.json_text import canonical_lines
 from messagedb_agent.projections.llm_context import LLM_CONTEXT, LLMContext
 from messagedb_agent.projections.messages import Message
+
+_CHUNK = 1000
+"""How many messages are encoded at once; all of a long thread's would take much memory."""
 
 
 class ContextDigest:
@@ -30,9 +33,8 @@ class ContextDigest:
         if len(messages) < self._count or configuration_sha256 != self._configuration:
             self._hash, self._count = hashlib.sha256(), 0
             self._configuration = configuration_sha256
-        for index in range(self._count, len(messages)):
-            self._hash.update(canonical(messages[index]))
-            self._hash.update(b"\n")
+        for start in range(self._count, len(messages), _CHUNK):
+            self._hash.update(canonical_lines(messages[start : start + _CHUNK]))
         self._count = len(messages)
         result = self._hash.copy()
         result.update(configuration_sha256.encode())

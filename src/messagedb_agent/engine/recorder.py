@@ -113,12 +113,16 @@ class Recorder:
     def conclude(self, events: Sequence[Event], stands: Stands) -> None:
         """Add facts to the buffer: they hold whatever else happened, while `stands` says so."""
         assert not self._intentions, "facts come before what is decided from them"
-        self._facts += self._new(events)
+        new = self._new(events)
+        self._facts += new
         self._stands = stands
+        self._fold(new)
 
     def intend(self, events: Sequence[Event]) -> None:
         """Add to the buffer what is right only if the state is as this run knows it."""
-        self._intentions += self._new(events)
+        new = self._new(events)
+        self._intentions += new
+        self._fold(new)
 
     def flush(self) -> bool:
         """
@@ -136,8 +140,7 @@ class Recorder:
                 dropped = dropped or bool(self._intentions)
                 self._reconsider()
             else:
-                self._clear()
-                self._advance(recorded)
+                self._settle_buffer(recorded)
         return not dropped
 
     def conclude_within(
@@ -154,13 +157,12 @@ class Recorder:
         self.catch_up(connection)
         if not stands(self.state):
             raise _lost(self.stream_name)
-        new = self._new(events)
-        self.state = self._committed.state
-        self._store.append(self.stream_name, new, connection=connection)
+        self._store.append(self.stream_name, self._new(events), connection=connection)
 
     def settle(self) -> None:
         """Keep the facts, drop the intentions, and fold what others did: the run stops here."""
         self._intentions = []
+        self._refold()
         self.flush()
         self.catch_up()
 
@@ -188,19 +190,34 @@ class Recorder:
         # Whoever reads the stream later has to come to the same state, down to the order of keys.
         new = [NewEvent(event=as_stored(event), metadata=metadata) for event in events]
         metadata.update(self._annotate([(item.id, item.event) for item in new]))
-        self._fold(new)
         return new
 
     def _fold(self, new: Sequence[NewEvent]) -> None:
+        if not new:
+            return
         self.state = THREAD_STATE.fold((item.event for item in new), start=self.state)
+
+    def _settle_buffer(self, recorded: Sequence[RecordedEvent]) -> None:
+        """The buffer is in the stream, so the state after it is now the committed one."""
+        self._clear()
+        # Folding the same events once more, from the state before them, would copy the lists
+        # that the first fold has extended: all messages, with each commit.
+        self._committed = Projected(THREAD_STATE, self.state, recorded[-1].position)
+        self._tell(recorded)
+
+    def _refold(self) -> None:
+        self.state = self._committed.state
+        self._fold([*self._facts, *self._intentions])
 
     def _clear(self) -> None:
         self._facts, self._intentions, self._stands = [], [], None
 
     def _advance(self, recorded: Sequence[RecordedEvent]) -> None:
         self._committed = advance_thread(self._store, self.stream_name, self._committed, recorded)
-        if not (self._facts or self._intentions):
-            self.state = self._committed.state
+        self._refold()
+        self._tell(recorded)
+
+    def _tell(self, recorded: Sequence[RecordedEvent]) -> None:
         for record in recorded:
             for observe in self._observers:
                 observe(record)

@@ -16,6 +16,7 @@ from messagedb_agent.events.system import SessionCompleted, SessionStarted
 from messagedb_agent.events.tool import ToolExecutionCompleted
 from messagedb_agent.events.user import (
     SessionTerminationRequested,
+    ThreadRenamed,
     ThreadReopened,
     ToolExecutionApproved,
     ToolExecutionRejected,
@@ -143,6 +144,11 @@ def resume_session(store: EventStore, stream_name: str) -> bool:
         return False
     _append(store, stream_name, (TurnResumed(),))
     return True
+
+
+def rename_session(store: EventStore, stream_name: str, title: str) -> None:
+    """Give a thread a title, whatever it is doing."""
+    _append(store, stream_name, (ThreadRenamed(title=title),))
 
 
 def find_pending(state: ThreadState, call_id: str | None) -> tuple[CallState, ...]:

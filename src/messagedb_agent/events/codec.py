@@ -84,8 +84,11 @@ def encode(event: Event, metadata: Mapping[str, Any] | None = None) -> EncodedEv
 
 def _present(event: Event, names: tuple[str, ...], optional: frozenset[str]) -> dict[str, Any]:
     """The fields to write: what is None and reads as None when it is absent, is left out."""
-    values = ((name, getattr(event, name)) for name in names)
-    return {name: value for name, value in values if value is not None or name not in optional}
+    return {
+        name: value
+        for name in names
+        if (value := getattr(event, name)) is not None or name not in optional
+    }
 
 
 def _metadata_text(metadata: Mapping[str, Any]) -> str | None:

@@ -103,18 +103,19 @@ class ToolCalls(msgspec.Struct, frozen=True, gc=False):
 
     def with_call(self, changed: CallState) -> ToolCalls:
         """The same calls, one of them changed."""
-        before, after = self.calls[: changed.index], self.calls[changed.index + 1 :]
-        return ToolCalls((*before, changed, *after), self.grants)
+        calls = list(self.calls)
+        calls[changed.index] = changed
+        return ToolCalls(tuple(calls), self.grants)
 
 
 def _respond(state: ToolCalls, event: LLMResponseReceived) -> ToolCalls:
     if not event.tool_calls and not state.calls:
         return state
-    calls = tuple(
-        CallState(call=call, index=index, arguments=call.arguments)
-        for index, call in enumerate(map(_named, range(len(event.tool_calls)), event.tool_calls))
-    )
-    return ToolCalls(calls, state.grants)
+    calls = [
+        CallState(call=_named(index, call), index=index, arguments=call.arguments)
+        for index, call in enumerate(event.tool_calls)
+    ]
+    return ToolCalls(tuple(calls), state.grants)
 
 
 def _named(index: int, call: ToolCall) -> ToolCall:
@@ -123,10 +124,13 @@ def _named(index: int, call: ToolCall) -> ToolCall:
 
 def _meant(state: ToolCalls, event: ToolEvent) -> CallState | None:
     call_id = event.call_id
-    if call_id is not None and not any(call.call.id == call_id for call in state.calls):
-        # Earlier programs gave ids to calls that the model had left without one.
-        call_id = None if all(call.is_nameless for call in state.open) else call_id
-    return state.find(call_id, event.tool_name, event.tool_index)
+    call = state.find(call_id, event.tool_name, event.tool_index)
+    if call is not None or any(known.call.id == call_id for known in state.calls):
+        return call
+    # Earlier programs gave ids to calls that the model had left without one.
+    if all(known.is_nameless for known in state.open):
+        return state.find(None, event.tool_name, event.tool_index)
+    return None
 
 
 def _claim(state: ToolCalls, event: ToolExecutionRequested) -> ToolCalls:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from typing import NamedTuple
-from uuid import uuid4
 
 from messagedb_agent.errors import InvalidStreamNameError
 
@@ -32,6 +31,8 @@ class StreamName(NamedTuple):
 
 def generate_thread_id() -> str:
     """A new thread id: a random UUID."""
+    from uuid import uuid4  # noqa: PLC0415 - it brings half of the time that `version` may take
+
     return str(uuid4())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -12,12 +13,17 @@ from messagedb_agent.events.json_text import from_json
 from messagedb_agent.store.base import DEFAULT_BATCH_SIZE
 from messagedb_agent.store.quick import QuickConnection, Row
 
+# Asked for by a range of one category, in the order of the index that holds one entry for each
+# thread. For `= $1` the planner would rather read all messages backwards until it has met enough
+# beginnings, which takes long when the newest threads are long.
 _NEWEST = """
     WITH newest AS (
         SELECT stream_name, time, global_position
         FROM message_store.messages
-        WHERE position = 0 AND message_store.category(stream_name) = $1
-        ORDER BY global_position DESC LIMIT $2
+        WHERE position = 0 AND message_store.category(stream_name) BETWEEN $1 AND $1
+          AND ($3::json IS NULL
+               OR stream_name = ANY (ARRAY(SELECT json_array_elements_text($3::json))))
+        ORDER BY message_store.category(stream_name) DESC, global_position DESC LIMIT $2
     )
     SELECT newest.stream_name, newest.time, counted.*, asked.pending
     FROM newest
@@ -106,10 +112,11 @@ class ThreadSummary(NamedTuple):
 
 
 def newest_threads(
-    connection: QuickConnection, category: str, limit: int
+    connection: QuickConnection, category: str, limit: int, among: Sequence[str] | None = None
 ) -> tuple[ThreadSummary, ...]:
-    """The threads of a category that were started last, newest first."""
-    rows = connection.query(_NEWEST, (category, str(limit)))
+    """The threads of a category that were started last, newest first; `among` these streams."""
+    names = None if among is None else json.dumps(list(among))
+    rows = connection.query(_NEWEST, (category, str(limit), names))
     return tuple(_summary(row) for row in rows)
 
 

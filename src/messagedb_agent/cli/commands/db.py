@@ -24,7 +24,8 @@ from messagedb_agent.store.quick import is_connection_string
 def run(options: argparse.Namespace) -> int:
     """Do what was asked for."""
     config = configuration(options)
-    if options.arguments and options.action != "psql":
+    with_views = options.action == "install" and options.arguments == ["--views"]
+    if options.arguments and options.action != "psql" and not with_views:
         raise UsageError(f"`db {options.action}` takes no arguments")
     actions = {
         "status": _status,
@@ -35,6 +36,8 @@ def run(options: argparse.Namespace) -> int:
     }
     if options.action == "psql":
         return _psql(config, options.arguments)
+    if with_views:
+        return _install(config, views=True)
     return actions[options.action](config)
 
 
@@ -75,15 +78,15 @@ def _url(config: Config) -> int:
     return 0
 
 
-def _install(config: Config) -> int:
+def _install(config: Config, *, views: bool = False) -> int:
     with database(config) as conninfo:
         import psycopg
 
         try:
-            install_schema(conninfo)
+            install_schema(conninfo, views=views)
         except psycopg.Error as error:
             raise StoreUnavailableError(f"can not install: {str(error).splitlines()[0]}") from error
-    tell("the Message DB functions are installed")
+    tell(f"the Message DB functions {'and the analytics views ' if views else ''}are installed")
     return 0
 
 
@@ -91,7 +94,10 @@ def _psql(config: Config, arguments: list[str]) -> int:
     psql = _find_psql(config)
     with database(config) as conninfo:
         url = _as_url(conninfo, secret=False)
-        environment = {**os.environ, "PGOPTIONS": "-c search_path=message_store,public"}
+        environment = {
+            **os.environ,
+            "PGOPTIONS": "-c search_path=message_store,messagedb_agent,public",
+        }
         if password := conninfo.get("password"):
             environment["PGPASSWORD"] = password
         import subprocess

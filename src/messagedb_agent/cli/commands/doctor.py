@@ -44,6 +44,7 @@ def run(options: argparse.Namespace) -> int:
         ("message db", _schema),
         ("model", _model),
         ("workspace", _workspace),
+        ("mcp", lambda config: _mcp(options, config)),
     )
     good = True
     for name, check in checks:
@@ -143,6 +144,12 @@ def _model(config: Config) -> Finding:
             advice="set MODEL_NAME for a real one",
         )
     return Finding(good=True, what=name)
+
+
+def _mcp(options: argparse.Namespace, config: Config) -> Finding:
+    from messagedb_agent.cli.mcp import examine
+
+    return Finding(*examine(options, config))
 
 
 def _workspace(_config: Config) -> Finding:

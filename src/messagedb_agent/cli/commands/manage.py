@@ -1,12 +1,13 @@
-"""interrupt, end: the life of a thread, apart from its conversation."""
+"""interrupt, end, rename: the life of a thread, apart from its conversation."""
 
 from __future__ import annotations
 
 import argparse
 
-from messagedb_agent.cli.terminal import tell
+from messagedb_agent.cli.terminal import tell, visible
 from messagedb_agent.cli.wiring import category_of, configuration, reader, writer
-from messagedb_agent.engine.session import interrupt_session, terminate_session
+from messagedb_agent.engine.session import interrupt_session, rename_session, terminate_session
+from messagedb_agent.errors import UsageError
 from messagedb_agent.store.stream import parse_stream_name
 from messagedb_agent.store.threads import find_stream
 
@@ -31,4 +32,18 @@ def end(options: argparse.Namespace) -> int:
     with writer(config) as store:
         terminate_session(store, stream_name, options.reason)
     tell(f"thread {parse_stream_name(stream_name).thread_id} has ended")
+    return 0
+
+
+def rename(options: argparse.Namespace) -> int:
+    """Give a thread a title."""
+    title = " ".join(options.title.split())
+    if not title:
+        raise UsageError("the title is empty; give some text")
+    config = configuration(options)
+    with reader(config) as connection:
+        stream_name = find_stream(connection, category_of(options), options.thread)
+    with writer(config) as store:
+        rename_session(store, stream_name, title)
+    tell(f"thread {parse_stream_name(stream_name).thread_id} is called {visible(title)}")
     return 0

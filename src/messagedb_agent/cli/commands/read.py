@@ -5,34 +5,27 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from messagedb_agent.cli.terminal import paint, say, visible, write
+from messagedb_agent.cli.listing import table, wanted_threads
+from messagedb_agent.cli.progress import Progress
+from messagedb_agent.cli.terminal import paint, say, tell, visible, write
+from messagedb_agent.cli.transcript_view import STYLES, blocks, title_of
 from messagedb_agent.cli.usage_view import add_call, in_words, no_usage, summed
 from messagedb_agent.cli.wiring import category_of, configuration, reader, writer
-from messagedb_agent.events.codec import EventRow, decode_event
+from messagedb_agent.events.codec import EventRow, decode, decode_event
 from messagedb_agent.events.json_text import from_json
 from messagedb_agent.projections.transcript import Voice, entry
 from messagedb_agent.store.threads import (
     ThreadSummary,
     find_stream,
-    newest_threads,
     read_lineage,
     read_rows,
 )
+from messagedb_agent.store.titles import thread_titles
 from messagedb_agent.store.usage import UsageSum, stream_usage
 
-_STYLES: dict[Voice, tuple[str, ...]] = {
-    "user": ("bold", "green"),
-    "assistant": ("bold", "blue"),
-    "tool_call": ("cyan",),
-    "tool_result": ("cyan",),
-    "approval": ("yellow",),
-    "error": ("red",),
-    "system": ("dim",),
-}
 _SIGNS: dict[Voice, str] = {
     "user": "user >",
     "assistant": "assistant >",
@@ -55,6 +48,8 @@ def show(options: argparse.Namespace) -> int:
     if options.format == "json":
         say(json.dumps([_as_object(row, full=options.full) for row in rows], indent=2))
         return 0
+    if not options.events:
+        return _print_transcript(rows, full=options.full)
     first, last = rows[0], rows[-1]
     title = f"thread {last.stream_name.partition('-')[2]} · {len(rows)} events"
     say(paint(f"{title} · {first.time:%Y-%m-%d %H:%M} to {last.time:%Y-%m-%d %H:%M} UTC", "bold"))
@@ -92,28 +87,47 @@ def _follow(options: argparse.Namespace) -> int:
     return 0
 
 
-def list_threads(options: argparse.Namespace) -> int:
-    """Print the newest threads."""
-    category = category_of(options)
-    with reader(configuration(options)) as connection:
-        threads = newest_threads(connection, category, options.limit)
-        names = [thread.stream_name for thread in threads]
-        usage = stream_usage(connection, names) if options.format == "json" else ()
-    if options.format == "json":
-        say(json.dumps([_with_usage(thread, usage) for thread in threads], indent=2))
-        return 0
-    if not threads:
-        say('no threads yet; `./cli start "What is 6 * 7?"` begins one')
-        return 0
-    say(paint(f"{'THREAD':36}  {'STATUS':11}  MSG  LLM TOOL ERR  LAST ACTIVITY", "bold"))
-    for thread in threads:
-        say(_row(thread))
+def _print_transcript(rows: Sequence[EventRow], *, full: bool) -> int:
+    records = [decode(row) for row in rows]
+    first, last = rows[0], rows[-1]
+    when = f"{first.time:%Y-%m-%d %H:%M} to {last.time:%Y-%m-%d %H:%M} UTC"
+    say(paint(f"{title_of(records) or 'thread'} · {when}", "bold"))
+    thread_id = visible(last.stream_name.partition("-")[2])
+    say(paint(f"thread {thread_id} · {len(rows)} events (--events)", "dim"))
+    for block in blocks(records, full=full):
+        if not write(sys.stdout, f"{block}\n"):
+            break
     return 0
 
 
-def _with_usage(thread: ThreadSummary, sums: Sequence[UsageSum]) -> dict[str, Any]:
+def list_threads(options: argparse.Namespace) -> int:
+    """Print the newest threads."""
+    category = category_of(options)
+    with reader(configuration(options)) as connection, Progress("looking through the threads"):
+        threads = wanted_threads(
+            connection, category, options.limit, status=options.status, text=options.search
+        )
+        names = [thread.stream_name for thread in threads]
+        titles = thread_titles(connection, names)
+        as_json = options.format == "json" or options.json
+        usage = stream_usage(connection, names) if as_json else ()
+    if as_json:
+        say(json.dumps([_as_listed(thread, titles, usage) for thread in threads], indent=2))
+        return 0
+    if threads:
+        say("\n".join(table(threads, titles)))
+    elif options.status or options.search:
+        tell("no such thread")
+    else:
+        say('no threads yet; `./cli start "What is 6 * 7?"` begins one')
+    return 0
+
+
+def _as_listed(
+    thread: ThreadSummary, titles: Mapping[str, str], sums: Sequence[UsageSum]
+) -> dict[str, Any]:
     own = summed(row for row in sums if row.stream_name == thread.stream_name)
-    return {**thread._asdict(), "usage": own}
+    return {**thread._asdict(), "title": titles.get(thread.stream_name), "usage": own}
 
 
 def _as_object(row: EventRow, *, full: bool) -> dict[str, Any]:
@@ -133,7 +147,7 @@ def _as_object(row: EventRow, *, full: bool) -> dict[str, Any]:
 def _text(row: EventRow, *, full: bool) -> str:
     told = entry(decode_event(row.type, row.data or "null", row.metadata))
     head = paint(f"[{row.position}] {row.time:%H:%M:%S}", "dim")
-    styles = _STYLES[told.voice]
+    styles = STYLES[told.voice]
     first, *rest = visible(told.text).split("\n")
     lines = [f"{head} {paint(f'{_SIGNS[told.voice]} {first}', *styles)}"]
     lines += [f"    {line}".rstrip() for line in rest]
@@ -141,22 +155,3 @@ def _text(row: EventRow, *, full: bool) -> str:
         lines += [paint(f"    {row.type} {visible(row.data or '')}", "dim")]
         lines += [paint(f"    metadata {visible(row.metadata or '{}')}", "dim")]
     return "\n".join(lines)
-
-
-def _row(thread: ThreadSummary) -> str:
-    colour = {"completed": "green", "failed": "red", "waiting": "yellow"}.get(thread.status)
-    status = f"{thread.status:11}"
-    return (
-        f"{visible(thread.thread_id):36}  {paint(status, colour) if colour else status}  "
-        f"{thread.message_count:3}  {thread.llm_call_count:3} {thread.tool_call_count:4} "
-        f"{thread.error_count:3}  {_ago(thread.last_activity)}"
-    )
-
-
-def _ago(timestamp: str) -> str:
-    then = datetime.fromisoformat(timestamp)
-    seconds = max(0, int((datetime.now(UTC) - then).total_seconds()))
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds // size} {unit} ago"
-    return "just now"

@@ -3,40 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import threading
-from collections.abc import Callable
 
-from messagedb_agent.cli.ask import ask_about
 from messagedb_agent.cli.attachments import keep_attachments, read_attachments
+from messagedb_agent.cli.driving import drive, nothing
 from messagedb_agent.cli.following import leave_to_workers
-from messagedb_agent.cli.interrupt import interruptible
 from messagedb_agent.cli.messages import message_of
 from messagedb_agent.cli.model import parameters_for
-from messagedb_agent.cli.observing import Observation, observed
-from messagedb_agent.cli.outcome import EXIT_CODES, explain
-from messagedb_agent.cli.reporter import Reporter
-from messagedb_agent.cli.structured import checked
-from messagedb_agent.cli.terminal import is_interactive, tell
 from messagedb_agent.cli.wiring import agent_for, category_of, configuration, reader, writer
 from messagedb_agent.config import Config
-from messagedb_agent.engine.follow import Follower
-from messagedb_agent.engine.live import Announcer, Ears
 from messagedb_agent.engine.session import (
     add_message,
-    approve,
-    deny,
     read_state,
     reopen_session,
     resume_session,
     start_session,
 )
-from messagedb_agent.engine.thread import AgentThread, RunResult
-from messagedb_agent.errors import ClaimLostError, ThreadBusyError, ThreadEndedError, UsageError
+from messagedb_agent.engine.thread import AgentThread
+from messagedb_agent.errors import ThreadEndedError, UsageError
 from messagedb_agent.events.agent import AgentConfigured
-from messagedb_agent.llm.base import Delta
 from messagedb_agent.llm.catalog import OFFLINE, preload
 from messagedb_agent.projections.thread_state import THREAD_STATE, ThreadState
-from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.stream import build_stream_name, generate_thread_id, parse_stream_name
 from messagedb_agent.store.threads import find_stream
 from messagedb_agent.workers.queue import QueueingStore
@@ -44,6 +30,11 @@ from messagedb_agent.workers.queue import QueueingStore
 
 def start(options: argparse.Namespace) -> int:
     """Begin a thread and answer its first message."""
+    if options.continue_last:
+        if options.thread_id:
+            raise UsageError("--continue-last goes on with a thread; --thread-id names a new one")
+        options.thread = "last"
+        return message(options)
     config = configuration(options)
     preload(options.model or config.model_name or OFFLINE)
     text, files = message_of(options.message), read_attachments(options.attach)
@@ -64,13 +55,13 @@ def start(options: argparse.Namespace) -> int:
                 configuration=_chosen(options, config, THREAD_STATE.initial),
             )
             return leave_to_workers(options, store, stream_name)
-        return _drive(
+        return drive(
             options,
             config,
             store,
             stream_name,
             prepare=lambda thread: thread.start(text, content=content),
-            when_busy=_nothing,
+            when_busy=nothing,
         )
 
 
@@ -89,7 +80,7 @@ def message(options: argparse.Namespace) -> int:
             queue = QueueingStore(store, options.queue)
             add_message(queue, stream_name, text, content=content, configuration=chosen)
             return leave_to_workers(options, store, stream_name)
-        return _drive(
+        return drive(
             options,
             config,
             store,
@@ -115,13 +106,13 @@ def carry_on(options: argparse.Namespace) -> int:
             if not resume_session(queue, stream_name):
                 queue.hint(stream_name)
             return leave_to_workers(options, store, stream_name)
-        return _drive(
+        return drive(
             options,
             config,
             store,
             stream_name,
             prepare=AgentThread.resume,
-            when_busy=_nothing,
+            when_busy=nothing,
         )
 
 
@@ -140,156 +131,3 @@ def _chosen(
     if not (options.model or options.system) and parameters_for(options, state) == parameters:
         return None
     return agent_for(options, config, state).configuration()
-
-
-def _nothing(*_: object) -> None:
-    """Nothing to prepare."""
-
-
-def _drive(
-    options: argparse.Namespace,
-    config: Config,
-    store: MessageDBClient,
-    stream_name: str,
-    *,
-    prepare: Callable[[AgentThread], None],
-    when_busy: Callable[[], None],
-) -> int:
-    """Run the thread here, or follow whoever runs it until the turn is over."""
-    thread_id = parse_stream_name(stream_name).thread_id
-    reporter = Reporter(options.format, thread_id, show_thinking=options.show_thinking)
-    with observed(config, thread_id) as observation:
-        run = _Run(options, config, store, stream_name, reporter, observation=observation)
-        result = _drive_or_follow(run, prepare, when_busy, may_follow=not options.no_follow)
-        result = checked(options, result, run.drive)
-        reporter.finish(result, stream_name)
-        explain(result, thread_id)
-    return EXIT_CODES[result.stop]
-
-
-def _drive_or_follow(
-    run: _Run,
-    prepare: Callable[[AgentThread], None],
-    when_busy: Callable[[], None],
-    *,
-    may_follow: bool,
-) -> RunResult:
-    try:
-        return run.drive(prepare)
-    except ThreadBusyError as busy:
-        if not run.was_opened:
-            when_busy()
-        if not may_follow:
-            raise
-        tell(f"{busy}; following")
-    except ClaimLostError as lost:
-        if not may_follow:
-            raise
-        tell(f"{lost}; following")
-    return run.follow()
-
-
-class _Run:
-    """One command's way with one thread."""
-
-    def __init__(
-        self,
-        options: argparse.Namespace,
-        config: Config,
-        store: MessageDBClient,
-        stream_name: str,
-        reporter: Reporter,
-        *,
-        observation: Observation,
-    ) -> None:
-        self._options = options
-        self._config = config
-        self._store = store
-        self._stream_name = stream_name
-        self._reporter = reporter
-        self._observation = observation
-        self.was_opened = False
-
-    def drive(self, prepare: Callable[[AgentThread], None]) -> RunResult:
-        """Run the thread. Raises `ThreadBusyError` when another process does."""
-        reporter = self._reporter
-        announcer = Announcer(self._store)
-        voice = announcer.voice(self._stream_name)
-
-        def on_delta(delta: Delta) -> None:
-            reporter.on_delta(delta)
-            voice.on_delta(delta)
-
-        with (
-            announcer,
-            self._observation.driving() as (observers, annotate),
-            AgentThread(
-                self._store,
-                self._stream_name,
-                observers=(reporter.on_event, *observers, voice.on_event),
-                on_delta=on_delta,
-                annotate=annotate,
-            ) as thread,
-        ):
-            self.was_opened = True
-            agent = agent_for(self._options, self._config, thread.state)
-            reporter.begin()
-            self._observation.begin()
-            voice.begin()
-            prepare(thread)
-            with interruptible(thread):
-                result = thread.run(agent)
-                while result.stop == "waiting" and self._may_ask():
-                    if not _ask(self._store, self._stream_name, result.state):
-                        break
-                    thread.catch_up()
-                    result = thread.run(agent)
-            return result
-
-    def follow(self) -> RunResult:
-        """Show what the driver does; take over when there is none any more."""
-        reporter = self._reporter
-        state = read_state(self._store, self._stream_name)
-        agent = agent_for(self._options, self._config, state)
-        with Ears(self._store.session, self._stream_name) as ears:
-            follower = Follower(
-                self._store,
-                self._stream_name,
-                agent.deciders(),
-                (reporter.on_event,),
-                ears=ears,
-                on_delta=reporter.on_delta,
-            )
-            follower.look()
-            reporter.begin()
-            while True:
-                result = follower.wait(threading.Event())
-                if result is not None:
-                    return result
-                try:
-                    return self.drive(_nothing)
-                except (ThreadBusyError, ClaimLostError):
-                    continue
-
-    def _may_ask(self) -> bool:
-        return self._options.format == "text" and is_interactive()
-
-
-def _ask(store: MessageDBClient, stream_name: str, state: ThreadState) -> bool:
-    """Ask the person about each pending call. False when they want to decide later."""
-    for call in state.calls.pending:
-        answer = ask_about(call)
-        if answer is None:
-            return False
-        if answer.allowed:
-            approve(
-                store,
-                stream_name,
-                (call,),
-                approved_by=answer.who,
-                edited_arguments=answer.edited_arguments,
-                remember=answer.remember,
-            )
-        else:
-            deny(store, stream_name, (call,), rejected_by=answer.who, reason=answer.reason)
-    return True

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import os
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
+from messagedb_agent.cli.editor import edit_text
+from messagedb_agent.cli.page import page
 from messagedb_agent.cli.terminal import complain, paint, say, tell, visible, write
 from messagedb_agent.cli.wiring import category_of, configuration, reader, writer
 from messagedb_agent.engine import transfer, travel
@@ -91,8 +90,11 @@ def print_difference(store: EventStore, first: str, second: str) -> bool:
 def export(options: argparse.Namespace) -> int:
     """Write a thread to a file, or to stdout."""
     with on_thread(options, options.thread) as (store, stream_name):
-        lines = list(transfer.export_thread(store, stream_name))
-    text = "".join(f"{line}\n" for line in lines)
+        if options.format == "jsonl":
+            lines = list(transfer.export_thread(store, stream_name))
+            text, what = "".join(f"{line}\n" for line in lines), f"{len(lines) - 1} events"
+        else:
+            text, what = page(read_history(store, stream_name), options.format), "the page was"
     if options.output in (None, "-"):
         write(sys.stdout, text)
         return 0
@@ -100,7 +102,7 @@ def export(options: argparse.Namespace) -> int:
         Path(options.output).write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"can not write {options.output}: {error.strerror}") from error
-    tell(f"{len(lines) - 1} events written to {options.output}")
+    tell(f"{what} written to {options.output}")
     return 0
 
 
@@ -164,19 +166,3 @@ def _edited(store: EventStore, origin: str, position: int | None) -> tuple[int, 
     event = records[-1].event
     assert isinstance(event, UserMessageAdded)
     return records[-1].position - 1, edit_text(event.message)
-
-
-def edit_text(text: str) -> str:
-    """What a person makes of a text in their editor. Raises `UsageError` if that is nothing."""
-    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
-    with tempfile.NamedTemporaryFile("w+", suffix=".md", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        try:
-            ended = subprocess.run([*editor.split(), file.name], check=False)  # noqa: S603 - the user's own editor
-        except OSError as error:
-            raise UsageError(f"can not run the editor {editor}: {error.strerror}") from error
-        result = Path(file.name).read_text(encoding="utf-8").strip("\n")
-    if ended.returncode or not result:
-        raise UsageError("the editor left no text")
-    return result

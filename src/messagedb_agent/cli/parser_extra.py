@@ -1,0 +1,135 @@
+"""The arguments of commands that make the terminal pleasant, and of analytics."""
+
+from __future__ import annotations
+
+import argparse
+
+from messagedb_agent.cli.grammar import THREAD, Subparsers, add_command, lazily
+from messagedb_agent.cli.options import add_agent_options, add_run_options, count
+
+_STATUSES = ("active", "waiting", "interrupted", "limit", "completed", "failed")
+
+
+def add_extra_commands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
+    """rename, chat, tui, stats and completion."""
+    _add_rename(commands, common)
+    _add_chat(commands, common)
+    _add_tui(commands, common)
+    _add_stats(commands, common)
+    _add_completion(commands, common)
+
+
+def add_start_options(parser: argparse.ArgumentParser) -> None:
+    """What `start` takes besides the options of every run."""
+    parser.add_argument(
+        "message",
+        metavar="MSG",
+        nargs="?",
+        help="first message; - reads it from stdin; without it, stdin or $EDITOR is asked",
+    )
+    parser.add_argument(
+        "-c",
+        "--continue-last",
+        action="store_true",
+        help="add the message to the thread used last instead",
+    )
+    parser.set_defaults(reopen=False)
+
+
+def add_show_options(parser: argparse.ArgumentParser) -> None:
+    """What `show` shows."""
+    parser.add_argument(
+        "--full", action="store_true", help="nothing shortened; events with data and metadata"
+    )
+    parser.add_argument(
+        "--events", action="store_true", help="every event, not only what people read"
+    )
+
+
+def add_list_options(parser: argparse.ArgumentParser) -> None:
+    """Which threads `list` lists."""
+    parser.add_argument("--json", action="store_true", help="the same as --format json")
+    parser.add_argument("--status", choices=_STATUSES, help="only threads with this status")
+    parser.add_argument(
+        "--search", metavar="TEXT", help="only threads with this in a message, answer or title"
+    )
+
+
+def _add_rename(commands: Subparsers, common: argparse.ArgumentParser) -> None:
+    parser = add_command(
+        commands,
+        common,
+        "rename",
+        lazily("manage", "rename"),
+        "give a thread a title",
+        examples='  ./cli rename last "Invoices of March"',
+    )
+    parser.add_argument("thread", metavar="THREAD", help=THREAD)
+    parser.add_argument("title", metavar="TITLE", help="the title, for lists")
+
+
+def _add_chat(commands: Subparsers, common: argparse.ArgumentParser) -> None:
+    parser = add_command(
+        commands,
+        common,
+        "chat",
+        lazily("chat", "chat"),
+        "talk line by line; Ctrl+C interrupts the answer, Ctrl+D leaves",
+        examples="  ./cli chat\n  ./cli chat last --auto-approve",
+    )
+    parser.add_argument(
+        "thread", metavar="THREAD", nargs="?", help=f"{THREAD}; without it a new one"
+    )
+    add_run_options(parser)
+
+
+def _add_stats(commands: Subparsers, common: argparse.ArgumentParser) -> None:
+    parser = add_command(
+        commands,
+        common,
+        "stats",
+        lazily("stats", "run"),
+        "tokens, latencies and failures",
+        examples="  ./cli stats\n  ./cli stats --by tool --days 30 --format json",
+    )
+    parser.add_argument(
+        "--days", metavar="N", type=count, default=7, help="of the last N days (default: 7)"
+    )
+    parser.add_argument(
+        "--by", choices=("day", "model", "tool"), default="day", help="a row for each of these"
+    )
+    parser.add_argument(
+        "--format", choices=("text", "json"), default="text", help="text: a table; json: an array"
+    )
+
+
+def _add_completion(commands: Subparsers, common: argparse.ArgumentParser) -> None:
+    parser = add_command(
+        commands,
+        common,
+        "completion",
+        lazily("completion", "run"),
+        "print a script that makes a shell complete commands, options and thread ids",
+        examples="  source <(./cli completion bash)\n  ./cli completion fish | source",
+    )
+    parser.add_argument(
+        "shell",
+        choices=("bash", "zsh", "fish", "threads"),
+        metavar="SHELL",
+        help="bash, zsh or fish; `threads` prints what their scripts ask for",
+    )
+
+
+def _add_tui(commands: Subparsers, common: argparse.ArgumentParser) -> None:
+    parser = add_command(
+        commands,
+        common,
+        "tui",
+        lazily("tui", "run"),
+        "work with threads on a full screen",
+        examples="  ./tui\n  ./tui --thread-id last --model offline",
+    )
+    parser.add_argument(
+        "--thread-id", metavar="THREAD", help=f"thread to open: {THREAD} (default: a new one)"
+    )
+    add_agent_options(parser)

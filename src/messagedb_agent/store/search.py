@@ -1,0 +1,65 @@
+"""Finding threads by what was said in them, or by what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from messagedb_agent.store.quick import QuickConnection
+
+# Thread by thread from the newest on, so that it ends with the last one that is wanted. It
+# reads what it passes: all of a category where too few threads fit.
+_FOUND = """
+    SELECT opening.stream_name
+    FROM message_store.messages AS opening
+    {conditions}
+    WHERE opening.position = 0 AND message_store.category(opening.stream_name) = $1
+    ORDER BY opening.global_position DESC LIMIT $2
+"""
+
+_SAID = """
+    CROSS JOIN LATERAL (
+        SELECT FROM message_store.messages AS said
+        WHERE said.stream_name = opening.stream_name
+          AND CASE said.type
+                  WHEN 'UserMessageAdded' THEN said.data ->> 'message'
+                  WHEN 'LLMResponseReceived' THEN said.data ->> 'response_text'
+                  WHEN 'ThreadRenamed' THEN said.data ->> 'title'
+              END ILIKE $3
+        LIMIT 1
+    ) AS told
+"""
+
+_HAPPENED = """
+    CROSS JOIN LATERAL (
+        SELECT FROM message_store.messages AS said
+        WHERE said.stream_name = opening.stream_name
+          AND position(',' || said.type || ',' IN ${place}) > 0
+        LIMIT 1
+    ) AS happened
+"""
+
+
+def search_threads(
+    connection: QuickConnection,
+    category: str,
+    limit: int,
+    *,
+    text: str | None = None,
+    types: Sequence[str] = (),
+) -> tuple[str, ...]:
+    """
+    The newest streams with an event of these types, and with the text, if they are given.
+
+    The text may stand in a message, an answer or the title; upper and lower case are the
+    same. The cost grows with the threads passed on the way.
+    """
+    conditions, parameters = "", [category, str(limit)]
+    if text is not None:
+        escaped = text.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+        conditions += _SAID
+        parameters.append(f"%{escaped}%")
+    if types:
+        parameters.append(f",{','.join(types)},")
+        conditions += _HAPPENED.format(place=len(parameters))
+    rows = connection.query(_FOUND.format(conditions=conditions), parameters)
+    return tuple(str(row[0]) for row in rows)

@@ -1,0 +1,141 @@
+"""Tools of MCP servers in the commands, from the file that names them to the recorded events."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from messagedb_agent.events.agent import AgentConfigured
+from messagedb_agent.events.tool import ToolExecutionCompleted, ToolExecutionFailed
+from messagedb_agent.store import MessageDBClient
+from tests import message_db
+
+dsn = message_db.dsn
+store = message_db.store
+category = message_db.category
+
+pytestmark = pytest.mark.xdist_group("mcp-tools")
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = ROOT / "tests" / "tools" / "mcp" / "everything_server.py"
+PATIENCE_SECONDS = 60.0
+
+
+class Cli:
+    """Runs commands for one category of one database, with servers named by MCP_CONFIG."""
+
+    def __init__(self, dsn: str, category: str, folder: Path) -> None:
+        name, _, version = category.partition(":")
+        self._common = ["--category", name, "--version", version]
+        self._folder = folder
+        self._environment = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), *filter(None, sys.path)]),
+            "DATABASE_URL": dsn,
+            "MESSAGEDB_AGENT_HOME": str(folder / "home"),
+            "MCP_CONFIG": str(folder / "mcp.json"),
+            "THE_TOKEN": "sesame-open",
+        }
+        self.script = folder / "script.json"
+
+    def servers(self, **servers: dict[str, Any]) -> None:
+        content = json.dumps({"mcpServers": servers})
+        (self._folder / "mcp.json").write_text(content, encoding="utf-8")
+
+    def __call__(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "messagedb_agent.cli", command, *arguments, *self._common],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            cwd=self._folder,
+            env=self._environment,
+            check=False,
+            timeout=PATIENCE_SECONDS,
+        )
+
+
+@pytest.fixture
+def cli(dsn: str, category: str, tmp_path: Path) -> Cli:
+    return Cli(dsn, category, tmp_path)
+
+
+def calls(*steps: tuple[str, dict[str, Any]] | str) -> str:
+    """A script for the model: tool calls by name and arguments, answers by their text."""
+    return json.dumps(
+        {
+            "steps": [
+                {"text": step}
+                if isinstance(step, str)
+                else {"tool_calls": [{"name": step[0], "arguments": step[1]}]}
+                for step in steps
+            ]
+        }
+    )
+
+
+def test_a_tool_is_asked_for_runs_and_outlives_its_server(
+    cli: Cli, store: MessageDBClient, category: str
+) -> None:
+    numbers = ("some__add", {"a": 2, "b": 3})
+    cli.script.write_text(calls(numbers, "five", numbers, "sorry"), encoding="utf-8")
+    model = ("--model", f"scripted:{cli.script}")
+    works: dict[str, Any] = {
+        "command": sys.executable,
+        "args": [str(PROGRAM)],
+        "env": {"TOKEN": "${THE_TOKEN}"},
+        "startup_timeout": PATIENCE_SECONDS,
+        "enabled": ["add"],
+    }
+    cli.servers(some=works)
+
+    asked = cli("start", "Add", "--thread-id", "one", *model)
+    approved = cli("approve", "one")
+    # The server is gone: the thread keeps its tools, and the call says what is the matter.
+    continued = cli("continue", "one", *model)
+    cli.servers(some={**works, "command": "/no/such/program"})
+    again = cli("message", "one", "Again", "--allow", "some__add", *model)
+
+    assert (asked.returncode, approved.returncode) == (3, 0), asked.stderr
+    assert (continued.returncode, continued.stdout) == (0, "five\n"), continued.stderr
+    assert (again.returncode, again.stdout) == (0, "sorry\n"), again.stderr
+    events = [record.event for record in store.read(f"{category}-one")]
+    (configured,) = (event for event in events if isinstance(event, AgentConfigured))
+    assert "some__add" in [tool["name"] for tool in configured.tools]
+    assert "some__say" not in [tool["name"] for tool in configured.tools]
+    assert [e.result for e in events if isinstance(e, ToolExecutionCompleted)] == [5]
+    (failed,) = (event for event in events if isinstance(event, ToolExecutionFailed))
+    assert failed.error_message.startswith("The MCP server some can not be started: No such file")
+    assert "sesame" not in str(events)
+
+
+def test_a_server_that_is_down_does_not_keep_a_thread_from_starting(cli: Cli) -> None:
+    cli.servers(gone={"command": "/no/such/program"})
+
+    started = cli("start", "What is 6 * 7?", "--allow", "gone__add")
+    doctor = cli("doctor")
+
+    assert started.returncode == 0
+    assert "42" in started.stdout
+    assert "messagedb-agent: The MCP server gone can not be started" in started.stderr
+    assert doctor.returncode == 1
+    assert "mcp         The MCP server gone can not be started: No such file" in doctor.stdout
+
+
+def test_a_wrong_file_is_told_in_one_line_and_nothing_is_written(
+    cli: Cli, store: MessageDBClient, category: str
+) -> None:
+    cli.servers(some={"command": "x", "permision": "allow"})
+
+    refused = cli("start", "Hello", "--thread-id", "one")
+
+    assert refused.returncode == 2
+    assert "unknown field `permision`" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    assert store.version(f"{category}-one") == -1
