@@ -56,6 +56,14 @@ def test_parameters_and_prompt_are_kept_with_the_thread(cli: Cli, provider: Prov
     ]
 
 
+def test_parameters_wait_with_their_message(cli: Cli) -> None:
+    cli("start", "a", "--thread-id", "t", "--temperature", "0.5", "--no-wait")
+
+    cli.ask("continue", "t")
+
+    assert [found["parameters"] for found in configurations(cli)] == [{"temperature": 0.5}]
+
+
 def test_another_temperature_does_not_cost_the_model_its_thoughts(
     cli: Cli, provider: ProviderServer
 ) -> None:

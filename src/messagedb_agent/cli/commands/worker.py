@@ -12,6 +12,7 @@ from messagedb_agent.cli.wiring import agent_for, category_of, configuration, wr
 from messagedb_agent.config import Config
 from messagedb_agent.engine.agent import Agent
 from messagedb_agent.engine.live import Announcer
+from messagedb_agent.events.json_text import canonical
 from messagedb_agent.projections.thread_state import THREAD_STATE, ThreadState
 from messagedb_agent.workers.driver import Driver
 from messagedb_agent.workers.limits import parse_limit
@@ -68,11 +69,15 @@ def run(options: argparse.Namespace) -> int:
 
 def _agents(options: argparse.Namespace, config: Config) -> Callable[[ThreadState], Agent]:
     """The agent of each thread, kept for those with the same model: clients hold connections."""
-    kept: dict[tuple[str, str] | None, Agent] = {}
+    kept: dict[tuple[str, str, bytes] | None, Agent] = {}
 
     def agent(state: ThreadState) -> Agent:
         current = state.context.configuration
-        key = (current.model_name, current.system_prompt) if current else None
+        key = (
+            (current.model_name, current.system_prompt, canonical(current.parameters))
+            if current
+            else None
+        )
         if key not in kept:
             if len(kept) >= _KEPT_AGENTS:
                 kept.clear()
