@@ -56,20 +56,20 @@ def show(options: argparse.Namespace) -> int:
     for row in rows:
         if not write(sys.stdout, f"{_text(row, full=options.full)}\n"):
             return 0
-    usage = _usage(rows)
-    if usage["cost_usd"] != 0:
-        say(paint(in_words(usage), "dim"))
+    _say_usage(rows)
     return 0
 
 
-def _usage(rows: Sequence[EventRow]) -> dict[str, Any]:
+def _say_usage(rows: Sequence[EventRow]) -> None:
+    """The sum of what was paid for; stand-ins cost nothing and are not worth a line."""
     usage = no_usage()
     for row in rows:
         if row.type == "LLMResponseReceived" and row.data:
             answer = from_json(row.data)
             if isinstance(answer, dict):
                 add_call(usage, str(answer.get("model_name") or ""), answer.get("token_usage"))
-    return usage
+    if usage["cost_usd"] != 0:
+        say(paint(in_words(usage), "dim"))
 
 
 def _follow(options: argparse.Namespace) -> int:
@@ -96,7 +96,8 @@ def _print_transcript(rows: Sequence[EventRow], *, full: bool) -> int:
     say(paint(f"thread {thread_id} · {len(rows)} events (--events)", "dim"))
     for block in blocks(records, full=full):
         if not write(sys.stdout, f"{block}\n"):
-            break
+            return 0
+    _say_usage(rows)
     return 0
 
 
