@@ -231,7 +231,9 @@ def test_stdout_carries_the_protocol_and_nothing_else_until_a_signal(served: Ser
         greeting = served.greet(process)
         answer = served.ask(process, ask)
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=PATIENCE_SECONDS)
+        # Its input stays open until it is gone: the end of input is another way to end it.
+        process.wait(PATIENCE_SECONDS)
+        out, err = process.communicate()
 
     assert (greeting["id"], answer["id"]) == (1, 2)
     assert answer["result"]["structuredContent"]["stop"] == "done"

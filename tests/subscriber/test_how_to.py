@@ -16,7 +16,7 @@ from messagedb_agent.store import MessageDBClient
 from messagedb_agent.store.base import NewEvent
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "consume-events.md"
-PROGRAMS = re.findall(r"(?ms)^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"))
+PROGRAMS = re.findall(r"(?ms)^```python no-run\n(.*?)^```", PAGE.read_text(encoding="utf-8"))
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from messagedb_agent.cli.terminal import paint, say
-from messagedb_agent.cli.wiring import configuration, database, embedded_server
+from messagedb_agent.cli.wiring import configuration, database, embedded_server, reader
 from messagedb_agent.config import Config
 from messagedb_agent.errors import AgentError
 
@@ -86,9 +86,7 @@ def _python(_config: Config) -> Finding:
 
 
 def _database(config: Config) -> Finding:
-    from messagedb_agent.store.quick import quick_connection
-
-    with database(config) as conninfo, quick_connection(conninfo) as connection:
+    with reader(config) as connection:
         version = connection.query("SHOW server_version")[0][0]
         encoding = connection.query("SHOW server_encoding")[0][0]
     kind = "external" if config.database is not None else "embedded"
