@@ -46,7 +46,7 @@ _SETTINGS = {
 @pytest.fixture(scope="session")
 def server() -> Iterator[NewDatabase]:
     """Gives a function that makes new databases, on one server for each test process."""
-    if url := _given():
+    if url := GIVEN:
         with _databases(url) as new_database:
             yield new_database
     else:
@@ -97,6 +97,10 @@ def _given() -> str | None:
     given = {key: os.environ[name] for name, key in names.items() if os.environ.get(name)}
     defaults = {"host": "localhost", "port": "5433", "dbname": "message_store"}
     return make_conninfo(**{**defaults, "user": "postgres", **given}) if given else None
+
+
+GIVEN = _given()
+"""Looked up once: what a test puts into the environment is not about the tests' own server."""
 
 
 @contextmanager
