@@ -186,3 +186,20 @@ def test_a_stopped_driver_that_wakes_up_late_changes_nothing(cli: Cli) -> None:
     events = cli.events("t", "--full")
     assert_orderly(events)
     assert sum(event["type"] == "LLMResponseReceived" for event in events) == 1
+
+
+def test_a_run_in_the_background_ends_its_turn_when_it_is_terminated(cli: Cli) -> None:
+    model = cli.script("slow", {"text": "never", "delay_seconds": 60})
+    # As a shell without job control starts it: with SIGINT ignored.
+    ignoring = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        started = cli.start("start", "go", "--thread-id", "t", "--model", model)
+    finally:
+        signal.signal(signal.SIGINT, ignoring)
+    wait_for(cli, "t", "LLMCallRequested")
+
+    started.send_signal(signal.SIGTERM)
+    started.communicate(timeout=10)
+
+    assert started.returncode == 130
+    assert cli.types("t")[-1] == "TurnInterrupted"

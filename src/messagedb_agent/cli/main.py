@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
 from typing import NoReturn
 
 from messagedb_agent.errors import AgentError
@@ -46,6 +47,10 @@ def main(arguments: Sequence[str]) -> int:
         return leaving.code if isinstance(leaving.code, int) else 1
 
 
-def _terminate(_signal: int, _frame: object) -> None:
-    # The same as Ctrl+C: the turn ends with an event and can be continued.
-    os.kill(os.getpid(), signal.SIGINT)
+def _terminate(number: int, frame: FrameType | None) -> None:
+    # The same as Ctrl+C: the turn ends with an event and can be continued. A program started
+    # in the background ignores SIGINT itself, so its handler is called and no signal is sent.
+    on_interrupt = signal.getsignal(signal.SIGINT)
+    if not callable(on_interrupt):
+        raise KeyboardInterrupt
+    on_interrupt(number, frame)
