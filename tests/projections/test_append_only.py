@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from weakref import ref
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -77,3 +79,15 @@ def test_a_source_that_fails_leaves_it_as_it_was() -> None:
 
     assert list(sequence) == [1]
     assert list(sequence.append(2)) == [1, 2]
+
+
+def test_an_empty_sequence_does_not_keep_alive_what_was_appended_to_it() -> None:
+    class Item: ...
+
+    empty: AppendOnly[Item] = AppendOnly()
+    item = Item()
+    empty.append(item)
+    gone = ref(item)
+    del item
+
+    assert gone() is None

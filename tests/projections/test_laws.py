@@ -18,6 +18,7 @@ from messagedb_agent.projections import (
 )
 from messagedb_agent.projections.base import Projection
 from messagedb_agent.projections.interruption import interruption
+from messagedb_agent.projections.life_cycle import LIFE_CYCLE
 from messagedb_agent.projections.llm_context import LLM_CONTEXT
 from messagedb_agent.projections.next_step import Stop, decide
 from messagedb_agent.projections.session_state import SESSION_STATE
@@ -30,7 +31,7 @@ from messagedb_agent.testing.histories import DECIDERS, histories
 from messagedb_agent.testing.strategies import events
 from tests.events.sameness import same
 
-PROJECTIONS = (LLM_CONTEXT, SESSION_STATE, THREAD_STATE, TOOL_CALLS, TURN, USAGE)
+PROJECTIONS = (LIFE_CYCLE, LLM_CONTEXT, SESSION_STATE, THREAD_STATE, TOOL_CALLS, TURN, USAGE)
 
 ANYTHING = st.lists(events(), max_size=8) | histories()
 

@@ -32,6 +32,7 @@ from messagedb_agent.events import (
 )
 from messagedb_agent.events.base import Event
 from messagedb_agent.events.codec import decode
+from messagedb_agent.projections.session_state import SESSION_STATE
 from messagedb_agent.projections.thread_state import THREAD_STATE
 from messagedb_agent.store.base import DEFAULT_BATCH_SIZE, NewEvent
 from messagedb_agent.store.client import MessageDBClient
@@ -167,12 +168,13 @@ def test_what_list_says_agrees_with_what_the_events_say(
     client: MessageDBClient, quick: QuickConnection, past: list[Event]
 ) -> None:
     found, state = summary(client, quick, past), THREAD_STATE.fold(past)
+    session = SESSION_STATE.fold(past)
 
     assert found.pending_approvals == len(state.calls.pending)
-    assert found.message_count == state.session.message_count
-    assert found.llm_call_count == state.session.llm_call_count
-    assert found.tool_call_count == state.session.tool_call_count
-    assert found.error_count == state.session.error_count
+    assert found.message_count == session.message_count
+    assert found.llm_call_count == session.llm_call_count
+    assert found.tool_call_count == session.tool_call_count
+    assert found.error_count == session.error_count
     if not found.pending_approvals:
         assert found.status == (state.turn.halted or "active")
 

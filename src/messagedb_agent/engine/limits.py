@@ -50,7 +50,7 @@ def within(limits: Limits, elapsed: Callable[[], float] = no_time) -> Decider:
             return None
         used: tuple[tuple[str, float, float | None], ...] = (
             ("max_steps", state.turn.steps, limits.max_steps),
-            ("max_tokens", state.turn.tokens, limits.max_tokens),
+            ("max_tokens", _tokens(state, limits), limits.max_tokens),
             ("max_cost", _cost(state, limits), limits.max_cost),
             ("max_repeats", state.turn.repeats, limits.max_repeats),
             ("max_seconds", elapsed(), limits.max_seconds),
@@ -61,6 +61,10 @@ def within(limits: Limits, elapsed: Callable[[], float] = no_time) -> Decider:
         return None
 
     return decider
+
+
+def _tokens(state: ThreadState, limits: Limits) -> int:
+    return 0 if limits.max_tokens is None else state.turn.tokens
 
 
 def _cost(state: ThreadState, limits: Limits) -> float:

@@ -8,6 +8,8 @@ from typing import Generic, TypeVar, overload
 
 T = TypeVar("T")
 
+_new = object.__new__
+
 
 class AppendOnly(Sequence[T], Generic[T]):
     """
@@ -25,20 +27,25 @@ class AppendOnly(Sequence[T], Generic[T]):
 
     def append(self, item: T) -> AppendOnly[T]:
         """This sequence and one more item."""
-        items = self._own_items()
+        items, length = self._items, self._length
+        # A longer list is that of newer generations, which must not change; and an empty
+        # sequence is often a constant, which must not keep what was appended to it alive.
+        if not length or len(items) != length:
+            items = items[:length]
         items.append(item)
-        return _of(items)
+        longer: AppendOnly[T] = _new(AppendOnly)
+        longer._items, longer._length = items, length + 1
+        return longer
 
     def extend(self, items: Iterable[T]) -> AppendOnly[T]:
         """This sequence and more items."""
-        longer = self._own_items()
-        longer.extend(items)
-        return _of(longer)
-
-    def _own_items(self) -> list[T]:
-        """The shared list if nobody has extended it yet, or else a copy."""
-        items = self._items
-        return items if len(items) == self._length else items[: self._length]
+        grown, length = self._items, self._length
+        if not length or len(grown) != length:
+            grown = grown[:length]
+        grown.extend(items)
+        longer: AppendOnly[T] = _new(AppendOnly)
+        longer._items, longer._length = grown, len(grown)
+        return longer
 
     def __len__(self) -> int:
         return self._length
@@ -72,9 +79,3 @@ class AppendOnly(Sequence[T], Generic[T]):
 
     def __repr__(self) -> str:
         return f"AppendOnly({list(self)!r})"
-
-
-def _of(items: list[T]) -> AppendOnly[T]:
-    longer: AppendOnly[T] = AppendOnly.__new__(AppendOnly)
-    longer._items, longer._length = items, len(items)  # noqa: SLF001 - its own module
-    return longer

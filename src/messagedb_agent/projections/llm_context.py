@@ -17,6 +17,7 @@ from messagedb_agent.events.agent import (
     LLMCallRequested,
     LLMCallStarted,
     LLMResponseReceived,
+    ToolCall,
 )
 from messagedb_agent.events.base import Event
 from messagedb_agent.events.system import ThreadForked, ThreadRewound, TurnInterrupted
@@ -29,7 +30,7 @@ from messagedb_agent.projections.messages import (
     ToolResult,
     UserMessage,
 )
-from messagedb_agent.projections.tool_calls import TOOL_CALLS, ToolCalls
+from messagedb_agent.projections.tool_calls import TOOL_CALLS, ToolCalls, named, respond
 
 NO_RESULT = "No result was recorded for this tool call."
 
@@ -89,12 +90,11 @@ def _settled(state: LLMContext, calls: ToolCalls, *, claimed: bool) -> LLMContex
     """The exchange is over: these calls, if any, get a result, and held messages their turn."""
     messages = state.messages
     if calls.calls:
-        messages = messages.extend(
-            [
-                call.outcome or ToolResult(call.call.id, call.call.name, NO_RESULT, is_error=True)
-                for call in calls.calls
-            ]
-        )
+        for call in calls.calls:
+            result = call.outcome
+            if result is None:
+                result = ToolResult(call.call.id, call.call.name, NO_RESULT, is_error=True)
+            messages = messages.append(result)
         calls = ToolCalls((), calls.grants)
     if state.held:
         messages = messages.extend(state.held)
@@ -102,22 +102,28 @@ def _settled(state: LLMContext, calls: ToolCalls, *, claimed: bool) -> LLMContex
 
 
 def _claim(state: LLMContext, _event: LLMCallRequested | LLMCallStarted) -> LLMContext:
+    if not state.held and not state.calls.calls:
+        return LLMContext(state.messages, (), state.calls, True, state.configuration)  # noqa: FBT003 - field order
     return _settled(state, state.calls, claimed=True)
 
 
 def _answer(state: LLMContext, event: LLMResponseReceived) -> LLMContext:
     if state.calls.calls:
         state = _settled(state, state.calls, claimed=False)
-    calls = TOOL_CALLS.apply(state.calls, event)
+    calls = state.calls
+    asked: tuple[ToolCall, ...] = ()
+    if event.tool_calls:
+        asked = named(event.tool_calls)
+        calls = respond(calls, event)
     message = AssistantMessage(
         event.response_text,
-        tuple([call.call for call in calls.calls]),
+        asked,
         event.content or (),
         event.api,
         event.model_name,
     )
     messages = state.messages.append(message)
-    if calls.calls:
+    if asked:
         return LLMContext(messages, state.held, calls, False, state.configuration)  # noqa: FBT003 - field order
     if state.held:
         messages = messages.extend(state.held)
@@ -135,9 +141,11 @@ def _with_calls(change: Handler[ToolCalls]) -> Handler[LLMContext]:
         calls = change(state.calls, event)
         if calls is state.calls:
             return state
-        if calls.calls and not calls.open:
-            return _settled(state, calls, claimed=False)
-        return LLMContext(state.messages, state.held, calls, state.claimed, state.configuration)
+        for call in calls.calls:
+            if call.outcome is None:
+                claimed, held = state.claimed, state.held
+                return LLMContext(state.messages, held, calls, claimed, state.configuration)
+        return _settled(state, calls, claimed=False)
 
     return handler
 

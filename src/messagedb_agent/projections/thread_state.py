@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from messagedb_agent.projections.base import Projection, combine
+from messagedb_agent.projections.life_cycle import LIFE_CYCLE, LifeCycle
 from messagedb_agent.projections.llm_context import LLM_CONTEXT, LLMContext
-from messagedb_agent.projections.session_state import SESSION_STATE, SessionState
 from messagedb_agent.projections.tool_calls import TOOL_CALLS, ToolCalls
 from messagedb_agent.projections.turn import TURN, Turn
 from messagedb_agent.projections.usage import USAGE, TokenUsage
@@ -17,7 +17,7 @@ class ThreadState(msgspec.Struct, frozen=True, gc=False):
 
     context: LLMContext
     turn: Turn
-    session: SessionState
+    session: LifeCycle
     usage: TokenUsage
 
     @property
@@ -26,7 +26,7 @@ class ThreadState(msgspec.Struct, frozen=True, gc=False):
         return self.context.calls
 
 
-_PARTS = (LLM_CONTEXT, TURN, SESSION_STATE, USAGE)
+_PARTS = (LLM_CONTEXT, TURN, LIFE_CYCLE, USAGE)
 
 THREAD_STATE: Projection[ThreadState] = combine(
     ThreadState,

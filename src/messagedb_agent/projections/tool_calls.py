@@ -26,7 +26,7 @@ Approval: TypeAlias = Literal["none", "pending", "approved", "used"]
 """What people said about a call; "used" is an approval under which an attempt was begun."""
 
 
-class CallState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class CallState(msgspec.Struct, frozen=True, gc=False):
     """
     One call of the latest response.
 
@@ -103,30 +103,45 @@ class ToolCalls(msgspec.Struct, frozen=True, gc=False):
 
     def with_call(self, changed: CallState) -> ToolCalls:
         """The same calls, one of them changed."""
-        calls = list(self.calls)
-        calls[changed.index] = changed
-        return ToolCalls(tuple(calls), self.grants)
+        calls, index = self.calls, changed.index
+        if len(calls) > 1:
+            return ToolCalls((*calls[:index], changed, *calls[index + 1 :]), self.grants)
+        return ToolCalls((changed,), self.grants)
 
 
-def _respond(state: ToolCalls, event: LLMResponseReceived) -> ToolCalls:
+def respond(state: ToolCalls, event: LLMResponseReceived) -> ToolCalls:
+    """The calls of this response in place of those of the one before."""
     if not event.tool_calls and not state.calls:
         return state
     calls = [
-        CallState(call=_named(index, call), index=index, arguments=call.arguments)
-        for index, call in enumerate(event.tool_calls)
+        CallState(call, index, call.arguments) for index, call in enumerate(named(event.tool_calls))
     ]
     return ToolCalls(tuple(calls), state.grants)
 
 
-def _named(index: int, call: ToolCall) -> ToolCall:
-    return call if call.id else ToolCall(f"call_{index}", call.name, call.arguments)
+def named(calls: tuple[ToolCall, ...]) -> tuple[ToolCall, ...]:
+    """The calls with an id for each that the model gave none."""
+    for call in calls:
+        if not call.id:
+            return tuple(
+                call if call.id else ToolCall(f"call_{index}", call.name, call.arguments)
+                for index, call in enumerate(calls)
+            )
+    return calls
 
 
 def _meant(state: ToolCalls, event: ToolEvent) -> CallState | None:
-    call_id = event.call_id
-    call = state.find(call_id, event.tool_name, event.tool_index)
-    if call is not None or any(known.call.id == call_id for known in state.calls):
-        return call
+    call_id = event.tool_call_id or event.tool_id
+    if call_id is None:
+        return state.find(None, event.tool_name, event.tool_index)
+    is_known = False
+    for call in state.calls:
+        if call.call.id == call_id:
+            if call.outcome is None:
+                return call
+            is_known = True
+    if is_known:
+        return None
     # Earlier programs gave ids to calls that the model had left without one.
     if all(known.is_nameless for known in state.open):
         return state.find(None, event.tool_name, event.tool_index)
@@ -137,9 +152,9 @@ def _claim(state: ToolCalls, event: ToolExecutionRequested) -> ToolCalls:
     call = _meant(state, event)
     if call is None:
         return state
-    attempts = max(event.attempt, call.attempts + 1)
+    attempts = event.attempt if event.attempt > call.attempts else call.attempts + 1
     approval: Approval = "used" if call.approval in ("approved", "used") else "none"
-    return state.with_call(replace(call, attempts=attempts, approval=approval))
+    return state.with_call(CallState(call.call, call.index, call.arguments, attempts, approval))
 
 
 def _start(state: ToolCalls, event: ToolExecutionStarted) -> ToolCalls:
@@ -169,8 +184,11 @@ def _approve(state: ToolCalls, event: ToolExecutionApproved) -> ToolCalls:
 def _finish(state: ToolCalls, call: CallState | None, result: Any, *, is_error: bool) -> ToolCalls:
     if call is None:
         return state
-    outcome = ToolResult(call.call.id, call.call.name, result, is_error)
-    return state.with_call(replace(call, outcome=outcome))
+    asked = call.call
+    outcome = ToolResult(asked.id, asked.name, result, is_error)
+    return state.with_call(
+        CallState(asked, call.index, call.arguments, call.attempts, call.approval, outcome)
+    )
 
 
 def _complete(state: ToolCalls, event: ToolExecutionCompleted) -> ToolCalls:
@@ -209,7 +227,7 @@ TOOL_CALLS: Projection[ToolCalls] = Projection(
     version=1,
     initial=ToolCalls(),
     handlers={
-        LLMResponseReceived: _respond,
+        LLMResponseReceived: respond,
         ToolExecutionRequested: _claim,
         ToolExecutionStarted: _start,
         ToolApprovalRequested: _ask,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -12,6 +13,7 @@ from messagedb_agent.events.agent import (
     LLMCallRequested,
     LLMCallStarted,
     LLMResponseReceived,
+    ToolCall,
 )
 from messagedb_agent.events.system import LimitReached, ThreadForked, ThreadRewound, TurnInterrupted
 from messagedb_agent.events.tool import ToolExecutionRequested
@@ -29,7 +31,7 @@ class Turn(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     `halted` says why it stands still although there is more to do. `claims` counts the model
     calls ever begun and is what tells one claim from a later one. `steps` counts the model and
     tool steps of this turn, `used` has the model and the tokens of each answer, `repeats` says
-    how often in a row the model asked for the same calls.
+    how often in a row the model asked for the same calls, `last_calls` which those were.
     """
 
     halted: Halt | None = None
@@ -40,11 +42,15 @@ class Turn(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     claimed: bool = False
     failed_attempts: int = 0
     steps: int = 0
-    tokens: int = 0
-    used: AppendOnly[tuple[str, Any]] = msgspec.field(default_factory=AppendOnly)
+    used: AppendOnly[tuple[str, Any]] = AppendOnly()
     repeats: int = 0
-    last_calls: tuple[tuple[str, Any], ...] = ()
+    last_calls: tuple[ToolCall, ...] = ()
     stop_reason: str | None = None
+
+    @property
+    def tokens(self) -> int:
+        """The tokens of the turn's model calls together."""
+        return sum(total_tokens(usage) for _, usage in self.used)
 
 
 def _begin_anew(state: Turn, _event: ThreadForked | ThreadRewound) -> Turn:
@@ -60,16 +66,23 @@ def _claim(state: Turn, _event: LLMCallRequested | LLMCallStarted) -> Turn:
 
 
 def _answer(state: Turn, event: LLMResponseReceived) -> Turn:
-    calls = tuple([(call.name, call.arguments) for call in event.tool_calls])
+    calls = event.tool_calls
     return Turn(
         claims=state.claims,
         steps=state.steps,
         interrupt_requested=state.interrupt_requested,
-        tokens=state.tokens + total_tokens(event.token_usage),
         used=state.used.append((event.model_name, event.token_usage)),
-        repeats=state.repeats + 1 if calls and calls == state.last_calls else 0,
+        repeats=state.repeats + 1 if calls and _are_same(calls, state.last_calls) else 0,
         last_calls=calls,
         stop_reason=event.stop_reason,
+    )
+
+
+def _are_same(some: Sequence[ToolCall], others: Sequence[ToolCall]) -> bool:
+    """Whether these ask for the same again; the ids of calls are always new."""
+    return len(some) == len(others) and all(
+        one.name == other.name and one.arguments == other.arguments
+        for one, other in zip(some, others, strict=True)
     )
 
 
@@ -113,7 +126,7 @@ def total_tokens(usage: Any) -> int:
 
 TURN: Projection[Turn] = Projection(
     name="turn",
-    version=2,
+    version=3,
     initial=Turn(),
     handlers={
         UserMessageAdded: _begin,

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from messagedb_agent.events.agent import LLMResponseReceived
 from messagedb_agent.projections.base import Projection
 
 
-class TokenUsage(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class TokenUsage(msgspec.Struct, frozen=True, gc=False):
     """Sums over all model calls of a thread."""
 
     input_tokens: int = 0
@@ -20,21 +18,28 @@ class TokenUsage(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     cache_write_tokens: int = 0
 
 
-def _number(value: Any) -> int:
-    return value if isinstance(value, int) else 0
-
-
 def _add(state: TokenUsage, event: LLMResponseReceived) -> TokenUsage:
     usage = event.token_usage
     if not usage or not isinstance(usage, dict):
         return state
-    read, written = _number(usage.get("input_tokens")), _number(usage.get("output_tokens"))
+    get = usage.get
+    read, written, total = get("input_tokens", 0), get("output_tokens", 0), get("total_tokens", 0)
+    cached, kept = get("cache_read_tokens", 0), get("cache_write_tokens", 0)
+    try:
+        # One look at the sum is cheaper than one at each number, and a long thread has many.
+        are_numbers = type(read + written + total + cached + kept) is int
+    except TypeError:
+        are_numbers = False
+    if not are_numbers:
+        # Earlier programs and foreign servers put other things there.
+        found = (read, written, total, cached, kept)
+        read, written, total, cached, kept = [n if isinstance(n, int) else 0 for n in found]
     return TokenUsage(
-        input_tokens=state.input_tokens + read,
-        output_tokens=state.output_tokens + written,
-        total_tokens=state.total_tokens + (_number(usage.get("total_tokens")) or read + written),
-        cache_read_tokens=state.cache_read_tokens + _number(usage.get("cache_read_tokens")),
-        cache_write_tokens=state.cache_write_tokens + _number(usage.get("cache_write_tokens")),
+        state.input_tokens + read,
+        state.output_tokens + written,
+        state.total_tokens + (total or read + written),
+        state.cache_read_tokens + cached,
+        state.cache_write_tokens + kept,
     )
 
 

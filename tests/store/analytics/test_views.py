@@ -27,6 +27,7 @@ from messagedb_agent.events import (
     UserMessageAdded,
 )
 from messagedb_agent.events.base import Event, UnknownEvent
+from messagedb_agent.projections.session_state import SESSION_STATE
 from messagedb_agent.projections.thread_state import THREAD_STATE
 from messagedb_agent.store.quick import quick_connection
 from messagedb_agent.store.threads import newest_threads
@@ -74,7 +75,7 @@ def test_the_views_count_what_the_projections_count(
     past: Past, view: View, analytics_dsn: str, events: list[Event]
 ) -> None:
     stream_name = past(events)
-    state = THREAD_STATE.fold(events)
+    state, session = THREAD_STATE.fold(events), SESSION_STATE.fold(events)
     kinds = Counter(type(event) for event in events)
 
     (thread,) = view("threads", stream_name)
@@ -82,15 +83,15 @@ def test_the_views_count_what_the_projections_count(
     calls, asked = view("tool_calls", stream_name), view("approvals", stream_name)
 
     names = ("message_count", "llm_call_count", "tool_call_count", "error_count")
-    assert [thread[name] for name in names] == [getattr(state.session, name) for name in names]
+    assert [thread[name] for name in names] == [getattr(session, name) for name in names]
     assert thread["events"] == len(events)
     assert thread["pending_approvals"] == len(state.calls.pending)
-    assert len(turns) == state.session.message_count
-    assert sum(turn["model_calls"] for turn in turns) == state.session.llm_call_count
-    assert len(view("usage", stream_name)) == state.session.llm_call_count
+    assert len(turns) == session.message_count
+    assert sum(turn["model_calls"] for turn in turns) == session.llm_call_count
+    assert len(view("usage", stream_name)) == session.llm_call_count
     assert outcomes(steps, "model") == (kinds[LLMResponseReceived], kinds[LLMCallFailed])
     assert outcomes(steps, "tool") == (kinds[ToolExecutionCompleted], kinds[ToolExecutionFailed])
-    assert sum(call["started_at"] is not None for call in calls) == state.session.tool_call_count
+    assert sum(call["started_at"] is not None for call in calls) == session.tool_call_count
     assert len(asked) == kinds[ToolApprovalRequested]
     with quick_connection({"dbname": analytics_dsn}) as connection:
         (listed,) = newest_threads(connection, stream_name.partition("-")[0], 1)
