@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Self
 
+import msgspec
 import psycopg
 
 from messagedb_agent.errors import ConsumerBusyError, StoreUnavailableError, UsageError
@@ -97,20 +98,12 @@ class Subscriber:
         self._listen = listen
         self._on_problem = on_problem
         self._calls: Calls | None = None
-        group = (consumer_group_member, consumer_group_size)
-        delivery_to = self._deliveries(
-            handler,
-            DeadLetters(store, ConsumerName(category, consumer_id or "unnamed", *group)),
-            position_store,
-            error_policy or ErrorPolicy(),
-            save_interval,
+        consumer = ConsumerName(
+            category, consumer_id or "unnamed", consumer_group_member, consumer_group_size
         )
-
-        def open_lane(name: str) -> Lane:
-            consumer = ConsumerName(name, consumer_id or "unnamed", *group)
-            source = source_for(name, correlation, *group, condition)
-            return Lane(store, source, delivery_to(consumer))
-
+        policy = error_policy or ErrorPolicy()
+        delivery_to = self._deliveries(handler, consumer, position_store, policy, save_interval)
+        open_lane = self._opener(consumer, delivery_to, correlation, condition)
         self._lanes = Lanes(store, category, open_lane, start)
 
     def __enter__(self) -> Self:
@@ -165,17 +158,18 @@ class Subscriber:
     def _deliveries(
         self,
         handler: Handler | InTransaction,
-        letters: DeadLetters,
+        consumer: ConsumerName,
         positions: PositionStore | None,
         policy: ErrorPolicy,
         save_interval: float,
     ) -> Callable[[ConsumerName], Delivery]:
-        attempts = Attempts(policy, letters, self._pause)
+        # One stream of dead letters, whichever shard an event comes from.
+        attempts = Attempts(policy, DeadLetters(self._store, consumer), self._pause)
         if not isinstance(handler, InTransaction):
             self._calls = calls = Calls(handler)
             kept = positions or MemoryPositions()
-            return lambda consumer: AtLeastOnce(
-                consumer,
+            return lambda own: AtLeastOnce(
+                own,
                 calls,
                 positions=kept,
                 attempts=attempts,
@@ -184,14 +178,28 @@ class Subscriber:
             )
         if not isinstance(positions, TablePositions):
             raise UsageError("a handler that is in_transaction needs TablePositions")
-        return lambda consumer: OnceInTransaction(
-            consumer,
+        return lambda own: OnceInTransaction(
+            own,
             handler,
             positions=positions,
             attempts=attempts,
             is_stopping=self._is_stopping,
             store=self._store,
         )
+
+    def _opener(
+        self,
+        consumer: ConsumerName,
+        delivery_to: Callable[[ConsumerName], Delivery],
+        correlation: str | None,
+        condition: str | None,
+    ) -> Callable[[str], Lane]:
+        def open_lane(name: str) -> Lane:
+            own = msgspec.structs.replace(consumer, source=name)
+            source = source_for(name, correlation, own.member, own.group_size, condition)
+            return Lane(self._store, source, delivery_to(own))
+
+        return open_lane
 
     @contextmanager
     def _open(self, connect: Callable[[], psycopg.Connection[Any]] | None) -> Iterator[Waiting]:
