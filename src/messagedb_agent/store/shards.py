@@ -9,10 +9,12 @@ whoever reads asks the database which exist. See docs/adr/0014.
 from __future__ import annotations
 
 import re
-from typing import LiteralString
+from typing import TYPE_CHECKING, LiteralString
 
 from messagedb_agent.errors import UsageError
-from messagedb_agent.store.quick import QuickConnection
+
+if TYPE_CHECKING:
+    from messagedb_agent.store.quick import QuickConnection
 
 MAX_SHARDS = 100
 
