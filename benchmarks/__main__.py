@@ -16,6 +16,7 @@ from benchmarks import (
     listing,
     parallel,
     report,
+    shards,
     streams,
     turns,
 )
@@ -31,6 +32,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "streams": streams.run,
     "consumers": consumers.run,
     "parallel": parallel.run,
+    "shards": shards.run,
     "commands": commands.run,
     "listing": listing.run,
 }

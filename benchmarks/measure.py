@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable, Sequence
 
@@ -51,6 +52,15 @@ def fastest(rounds: int, *actions: Callable[[], object]) -> list[float]:
             action()
             best[place] = min(best[place], time.perf_counter() - began)
     return best
+
+
+def together(actions: list[Callable[[], None]]) -> None:
+    """Run each on a thread of its own, until all are done."""
+    workers = [threading.Thread(target=action) for action in actions]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
 
 
 def exponent(sizes: Sequence[int], seconds: Sequence[float]) -> float:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 
-from benchmarks.measure import Row, Scale, fastest, per_second
+from benchmarks.measure import Row, Scale, fastest, per_second, together
 from benchmarks.turns import BareTurns, drive
 from benchmarks.world import World, new_stream
 from messagedb_agent.engine.thread import AgentThread
@@ -52,8 +51,4 @@ def _together(turns: list[Callable[[], None]]) -> None:
         for _ in range(_TURNS):
             turn()
 
-    workers = [threading.Thread(target=work, args=(turn,)) for turn in turns]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    together([partial(work, turn) for turn in turns])

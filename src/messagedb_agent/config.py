@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from messagedb_agent.errors import ConfigurationError
+from messagedb_agent.store.shards import MAX_SHARDS
 
 T = TypeVar("T")
 
@@ -24,11 +25,12 @@ class Config(NamedTuple):
     `database` are libpq parameters, or None for the embedded server; a `dbname` that is a
     connection URI is expanded by libpq. `model_name` is None when nobody chose a model.
     `model_timeout` are seconds of silence, `model_retry_pause` the longest pause before the
-    second attempt; later ones double it.
+    second attempt; later ones double it. `shards` is over how many new threads are spread.
     """
 
     database: Mapping[str, str] | None
     home: Path | None
+    shards: int
     model_name: str | None
     gcp_project: str | None
     gcp_location: str | None
@@ -57,6 +59,7 @@ def load_config(environ: Mapping[str, str], file: Path | None = None) -> Config:
     config = Config(
         database=_database(read),
         home=read("MESSAGEDB_AGENT_HOME", Path, None),
+        shards=read("MESSAGEDB_AGENT_SHARDS", _shards, 1),
         model_name=read("MODEL_NAME", str, None),
         gcp_project=read("GCP_PROJECT", str, None),
         gcp_location=read("GCP_LOCATION", str, None),
@@ -141,6 +144,12 @@ def _read_file(file: Path | None) -> dict[str, str]:
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise ValueError("a whole number of at least 1 is needed")
+    return int(text)
+
+
+def _shards(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_SHARDS:
+        raise ValueError(f"a whole number from 1 to {MAX_SHARDS} is needed")
     return int(text)
 
 

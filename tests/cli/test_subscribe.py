@@ -252,3 +252,31 @@ def test_what_can_not_be_followed_is_one_line_as_well(
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"messagedb-agent: {reason}")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_category_is_followed_with_its_shards(
+    cli: Cli, store: MessageDBClient, category: str
+) -> None:
+    shard = f"{category.removesuffix(':v0')}+03:v0"
+    write(store, f"{shard}-abc", "1", "2")
+    write(store, f"{category}-def", "3")
+    everything = ("--from-start", "--limit", "3")
+
+    for target in ((), (category,)):
+        found = cli.objects(*target, *everything)
+        assert [event["data"]["message"] for event in found] == ["3", "1", "2"]
+    for target in ((shard,), ("abc",), ("ab",), (f"{shard}-abc",)):
+        found = cli.objects(*target, "--from-start", "--limit", "2")
+        assert [event["stream_name"] for event in found] == [f"{shard}-abc"] * 2
+
+
+def test_what_begins_in_a_new_shard_is_followed(
+    cli: Cli, store: MessageDBClient, category: str
+) -> None:
+    write(store, f"{category}-a", "old")
+    with cli.started("--limit", "1", "--format", "json") as process:
+        cli.wait_until_listening(process)
+        write(store, f"{category.removesuffix(':v0')}+03:v0-b", "new")
+        out, _ = process.communicate(timeout=PATIENCE_SECONDS)
+
+    assert json.loads(out)["data"]["message"] == "new"

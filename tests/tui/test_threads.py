@@ -7,6 +7,9 @@ from textual.pilot import Pilot
 from messagedb_agent.events.agent import LLMResponseReceived
 from messagedb_agent.events.system import SessionStarted
 from messagedb_agent.events.user import ThreadRenamed, UserMessageAdded
+from messagedb_agent.store.base import NewEvent
+from messagedb_agent.store.stream import build_stream_name
+from messagedb_agent.tui.services import Services
 from messagedb_agent.tui.widgets.inspector import EventList
 from tests.tui.conftest import Desk, play, shows, text_of, until, write
 
@@ -42,6 +45,27 @@ def test_threads_are_found_and_opened(desk: Desk) -> None:
         await until(pilot, shows(pilot, "◆ apples it is"))
 
     play(app, story)
+
+
+def test_threads_of_all_shards_are_in_the_list(desk: Desk) -> None:
+    thread(desk, "apples")
+    said = UserMessageAdded(message="about plums")
+    desk.store.append(f"{desk.category}+03:v0-plums", [NewEvent(event=said)])
+    app = desk.app()
+
+    async def story(pilot: Pilot[None]) -> None:
+        await pilot.press("ctrl+t")
+        await until(pilot, shows(pilot, "about apples"))
+        await until(pilot, shows(pilot, "about plums"))
+
+    play(app, story)
+
+
+def test_a_new_thread_begins_in_its_shard(desk: Desk) -> None:
+    services = Services(store=desk.store, make_agent=desk.agent, category=desk.category, shards=4)
+    name = services.new_stream()
+
+    assert name == build_stream_name(desk.category, "v0", name.partition("-")[2], 4)
 
 
 def test_a_run_goes_on_when_another_thread_is_looked_at(desk: Desk) -> None:

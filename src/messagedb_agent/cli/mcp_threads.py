@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from messagedb_agent.cli.reporter import status_of
-from messagedb_agent.cli.wiring import agent_for, category_of, reader
+from messagedb_agent.cli.wiring import agent_for, category_of, new_stream, reader
 from messagedb_agent.config import Config
 from messagedb_agent.engine.history import read_history
 from messagedb_agent.engine.session import add_message, read_state
@@ -17,7 +17,7 @@ from messagedb_agent.engine.thread import AgentThread, RunResult
 from messagedb_agent.errors import ClaimLostError, ThreadBusyError, ThreadEndedError
 from messagedb_agent.projections.transcript import entry
 from messagedb_agent.store.base import EventStore
-from messagedb_agent.store.stream import build_stream_name, generate_thread_id, parse_stream_name
+from messagedb_agent.store.stream import generate_thread_id, parse_stream_name
 from messagedb_agent.store.threads import find_stream, newest_threads
 from messagedb_agent.tools.results import cut
 
@@ -52,8 +52,7 @@ class Threads:
 
     def start(self, message: str, on_running: OnRunning) -> dict[str, Any]:
         """Begin a thread and drive it until it needs nothing more, or somebody."""
-        options = self._options
-        stream_name = build_stream_name(options.category, options.version, generate_thread_id())
+        stream_name = new_stream(self._options, self._config, generate_thread_id())
         return self._drive(stream_name, lambda thread: thread.start(message), on_running)
 
     def send(self, thread: str, message: str, on_running: OnRunning) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from messagedb_agent.store.shards import MAX_SHARDS
 from messagedb_agent.store.stream import DEFAULT_CATEGORY, DEFAULT_VERSION
 
 
@@ -24,6 +25,14 @@ def add_common(parser: argparse.ArgumentParser, default: Any) -> None:
         metavar="VERSION",
         default=default or DEFAULT_VERSION,
         help=f"version of the threads' streams (default: {DEFAULT_VERSION})",
+    )
+    group.add_argument(
+        "--shards",
+        metavar="N",
+        type=shards,
+        default=default,
+        help="spread new threads over N shards of the category (default: MESSAGEDB_AGENT_SHARDS, "
+        "or 1; docs/scaling)",
     )
 
 
@@ -127,6 +136,13 @@ def count(text: str) -> int:
     """A whole number of at least 1."""
     if not text.isdecimal() or not 1 <= int(text) <= 10**9:
         raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def shards(text: str) -> int:
+    """A number of shards."""
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_SHARDS:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a number from 1 to {MAX_SHARDS}")
     return int(text)
 
 

@@ -9,6 +9,7 @@ from messagedb_agent.events.codec import decode
 from messagedb_agent.events.registry import lookup
 from messagedb_agent.projections.next_step import project_to_next_step
 from messagedb_agent.store.quick import QuickConnection
+from messagedb_agent.store.shards import categories
 from messagedb_agent.store.threads import read_rows
 
 _PAGE = 500
@@ -22,11 +23,12 @@ _THREADS = """
 
 def replay_category(connection: QuickConnection, category: str) -> Iterator[tuple[str, str | None]]:
     """Each thread of a category with what is wrong with it, or None."""
-    position = "0"
-    while page := connection.query(_THREADS, (category, position, str(_PAGE))):
-        for stream_name, global_position in page:
-            position = str(global_position)
-            yield str(stream_name), _problem(connection, str(stream_name))
+    for name in categories(connection, category):
+        position = "0"
+        while page := connection.query(_THREADS, (name, position, str(_PAGE))):
+            for stream_name, global_position in page:
+                position = str(global_position)
+                yield str(stream_name), _problem(connection, str(stream_name))
 
 
 def _problem(connection: QuickConnection, stream_name: str) -> str | None:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from messagedb_agent.config import Config, load_config
 from messagedb_agent.errors import SchemaMissingError, UsageError
 from messagedb_agent.observability.logging import configure
-from messagedb_agent.store.quick import QuickConnection, quick_connection
-from messagedb_agent.store.stream import build_category
+from messagedb_agent.store.quick import PsycopgQueries, QuickConnection, quick_connection
+from messagedb_agent.store.stream import build_category, build_stream_name
+from messagedb_agent.store.threads import thread_exists
 
 if TYPE_CHECKING:
     from messagedb_agent.engine.agent import Agent
@@ -28,6 +29,8 @@ def configuration(options: argparse.Namespace) -> Config:
     """The settings of this call."""
     file = Path(options.config) if options.config else None
     config = load_config(os.environ, file)
+    if options.shards is not None:
+        config = config._replace(shards=options.shards)
     # SDKs, libpq and HTTP clients read the environment themselves.
     for name, value in config.environ.items():
         os.environ.setdefault(name, value)
@@ -47,6 +50,20 @@ def embedded_server(config: Config) -> EmbeddedServer:
     from messagedb_agent.store.embedded import EmbeddedServer, default_home
 
     return EmbeddedServer(config.home or default_home(config.environ))
+
+
+def new_stream(options: argparse.Namespace, config: Config, thread_id: str) -> str:
+    """The stream in which a thread with this id begins, if it does not exist."""
+    return build_stream_name(options.category, options.version, thread_id, config.shards)
+
+
+def refuse_known(options: argparse.Namespace, store: MessageDBClient, thread_id: str) -> None:
+    """Raise `UsageError` for the id of a thread that exists, in whatever shard it began."""
+    category = category_of(options)
+    if store.query(lambda own: thread_exists(PsycopgQueries(own), category, thread_id)):
+        raise UsageError(
+            f"thread {thread_id} exists already; `./cli message` adds to it, or choose another id"
+        )
 
 
 @contextmanager

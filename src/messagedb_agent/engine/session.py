@@ -54,6 +54,7 @@ def start_session(
     thread_id: str | None = None,
     category: str = DEFAULT_CATEGORY,
     version: str = DEFAULT_VERSION,
+    shards: int = 1,
     content: tuple[JSONObject, ...] | None = None,
     initial_context: Any = None,
     configuration: AgentConfigured | None = None,
@@ -64,7 +65,8 @@ def start_session(
 
     With `connection` both events join the transaction open there, which then holds Message
     DB's lock on the category until it ends: keep it short, and write these events last.
-    `configuration` tells whoever drives the thread which model it is for.
+    `configuration` tells whoever drives the thread which model it is for, `shards` over how
+    many of them threads are spread.
     Raises `OptimisticConcurrencyError` when the thread exists.
     """
     thread_id = thread_id or generate_thread_id()
@@ -75,7 +77,7 @@ def start_session(
     )
     _append(
         store,
-        build_stream_name(category, version, thread_id),
+        build_stream_name(category, version, thread_id, shards),
         events,
         expected_version=NO_STREAM,
         connection=connection,

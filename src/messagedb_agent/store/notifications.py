@@ -12,6 +12,8 @@ from typing import Any, LiteralString
 
 import psycopg
 
+from messagedb_agent.store.shards import whole
+
 CHANNEL: LiteralString = "messagedb_agent_events"
 """Where writers say which stream has new events; the payload is the stream's name."""
 
@@ -33,5 +35,7 @@ def listen(connection: psycopg.Connection[Any]) -> None:
 
 
 def is_about(payload: str, source: str) -> bool:
-    """Whether a notification concerns a category or a stream; an empty one concerns all."""
-    return not payload or payload == source or payload.startswith(f"{source}-")
+    """Whether a notification concerns a category, one of its shards, or a stream."""
+    # One whose name was too long is empty.
+    names = (payload, whole(payload))
+    return not payload or source in names or any(name.startswith(f"{source}-") for name in names)

@@ -5,16 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from messagedb_agent.store.quick import QuickConnection
+from messagedb_agent.store.shards import CATEGORIES
 
 # Thread by thread from the newest on, so that it ends with the last one that is wanted. It
-# reads what it passes: all of a category where too few threads fit.
-_FOUND = """
-    SELECT opening.stream_name
-    FROM message_store.messages AS opening
-    {conditions}
-    WHERE opening.position = 0 AND message_store.category(opening.stream_name) = $1
-    ORDER BY opening.global_position DESC LIMIT $2
-"""
+# reads what it passes: all of a category where too few threads fit. So does each shard.
+_FOUND = f"""
+    SELECT found.stream_name
+    FROM unnest({CATEGORIES}) AS shard (category)
+    CROSS JOIN LATERAL (
+        SELECT opening.stream_name, opening.global_position
+        FROM message_store.messages AS opening
+        {{conditions}}
+        WHERE opening.position = 0
+          AND message_store.category(opening.stream_name) BETWEEN shard.category AND shard.category
+        ORDER BY message_store.category(opening.stream_name) DESC, opening.global_position DESC
+        LIMIT $2
+    ) AS found
+    ORDER BY found.global_position DESC LIMIT $2
+"""  # noqa: S608 - made of constants
 
 _SAID = """
     CROSS JOIN LATERAL (

@@ -1,4 +1,4 @@
-"""Stream names: `category:version-thread`, as in `agent:v0-6f1c…`."""
+"""Stream names: `category:version-thread`, as in `agent:v0-6f1c…` or `agent+03:v0-6f1c…`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 
 from messagedb_agent.errors import InvalidStreamNameError
+from messagedb_agent.store.shards import shard_of
 
 DEFAULT_CATEGORY = "agent"
 DEFAULT_VERSION = "v0"
@@ -49,14 +50,21 @@ def build_category(category: str = DEFAULT_CATEGORY, version: str = DEFAULT_VERS
     return f"{category}:{version}"
 
 
-def build_stream_name(category: str, version: str, thread_id: str) -> str:
-    """The stream of a thread. Raises `InvalidStreamNameError` for parts it could not address."""
+def build_stream_name(category: str, version: str, thread_id: str, shards: int = 1) -> str:
+    """
+    The stream of a new thread, in one of so many shards of the category.
+
+    A thread that exists is where it began, see `find_stream`. Raises `InvalidStreamNameError`
+    for parts that no stream name could hold.
+    """
     prefix = build_category(category, version)
     if len(thread_id) > MAX_THREAD_ID_LENGTH or not _THREAD_ID.fullmatch(thread_id):
         raise InvalidStreamNameError(
             f"thread id {thread_id[:60]!r} is not usable: 1 to {MAX_THREAD_ID_LENGTH} letters, "
             "digits or any of _ . : @ + = ~ -"
         )
+    if shards != 1:
+        prefix = f"{category}+{shard_of(thread_id, shards):02}:{version}"
     return f"{prefix}-{thread_id}"
 
 

@@ -12,18 +12,25 @@ from messagedb_agent.events.codec import EventRow
 from messagedb_agent.events.json_text import from_json
 from messagedb_agent.store.base import DEFAULT_BATCH_SIZE
 from messagedb_agent.store.quick import QuickConnection, Row
+from messagedb_agent.store.shards import CATEGORIES
 
 # Asked for by a range of one category, in the order of the index that holds one entry for each
 # thread. For `= $1` the planner would rather read all messages backwards until it has met enough
 # beginnings, which takes long when the newest threads are long.
-_NEWEST = """
+_NEWEST = f"""
     WITH newest AS (
-        SELECT stream_name, time, global_position
-        FROM message_store.messages
-        WHERE position = 0 AND message_store.category(stream_name) BETWEEN $1 AND $1
-          AND ($3::json IS NULL
-               OR stream_name = ANY (ARRAY(SELECT json_array_elements_text($3::json))))
-        ORDER BY message_store.category(stream_name) DESC, global_position DESC LIMIT $2
+        SELECT opening.*
+        FROM unnest({CATEGORIES}) AS shard (category)
+        CROSS JOIN LATERAL (
+            SELECT stream_name, time, global_position
+            FROM message_store.messages
+            WHERE position = 0
+              AND message_store.category(stream_name) BETWEEN shard.category AND shard.category
+              AND ($3::json IS NULL
+                   OR stream_name = ANY (ARRAY(SELECT json_array_elements_text($3::json))))
+            ORDER BY message_store.category(stream_name) DESC, global_position DESC LIMIT $2
+        ) AS opening
+        ORDER BY opening.global_position DESC LIMIT $2
     )
     SELECT newest.stream_name, newest.time, counted.*, asked.pending
     FROM newest
@@ -71,19 +78,29 @@ _NEWEST = """
                   = coalesce(request.metadata ->> 'tool_call_id', request.metadata ->> 'tool_id'))
     ) AS asked ON true
     ORDER BY newest.global_position DESC
-"""
+"""  # noqa: S608 - made of constants
 
-_LAST = """
+_LAST = f"""
     SELECT stream_name FROM message_store.messages
-    WHERE message_store.category(stream_name) = $1
+    WHERE message_store.category(stream_name) = ANY ({CATEGORIES})
     ORDER BY global_position DESC LIMIT 1
-"""
+"""  # noqa: S608 - made of constants
 
+# Where a thread with this very id began, for each category in which it may have.
+_PLACES = f"""
+    SELECT shard.category,
+           (SELECT global_position FROM message_store.messages
+            WHERE stream_name = shard.category || '-' || $2 AND position = 0)
+    FROM unnest({CATEGORIES}) AS shard (category)
+"""  # noqa: S608 - made of constants
+
+# A condition for each category, so that each is a range of the index of streams.
 _BY_PREFIX = """
     SELECT stream_name FROM message_store.messages
-    WHERE position = 0 AND message_store.category(stream_name) = $1
-      AND starts_with(stream_name, $2)
-    ORDER BY (stream_name = $2) DESC, global_position DESC LIMIT 4
+    WHERE position = 0
+      AND message_store.category(stream_name) = ANY (ARRAY(SELECT json_array_elements_text($1)))
+      AND ({fits})
+    ORDER BY global_position DESC LIMIT 4
 """
 
 _EVENTS = """
@@ -114,7 +131,7 @@ class ThreadSummary(NamedTuple):
 def newest_threads(
     connection: QuickConnection, category: str, limit: int, among: Sequence[str] | None = None
 ) -> tuple[ThreadSummary, ...]:
-    """The threads of a category that were started last, newest first; `among` these streams."""
+    """The threads of a category that began last, newest first; `among` these streams."""
     names = None if among is None else json.dumps(list(among))
     rows = connection.query(_NEWEST, (category, str(limit), names))
     return tuple(_summary(row) for row in rows)
@@ -124,6 +141,7 @@ def find_stream(connection: QuickConnection, category: str, thread: str) -> str:
     """
     The stream of a thread given by its id, by a unique beginning of it, or as `last`.
 
+    It may be in any shard of the category; should two have the id, it is the newer one.
     Raises `ThreadNotFoundError` when there is none, and `UsageError` when several fit.
     """
     if thread == "last":
@@ -135,16 +153,44 @@ def find_stream(connection: QuickConnection, category: str, thread: str) -> str:
         return str(rows[0][0])
     if not thread:
         raise UsageError("the thread id is empty; give an id, a beginning of one, or `last`")
-    wanted = f"{category}-{thread}"
-    found = [str(row[0]) for row in connection.query(_BY_PREFIX, (category, wanted))]
+    places = _places(connection, category, thread)
+    if places.exact:
+        return places.exact
+    found = _beginning(connection, places.categories, thread)
     if not found:
         raise ThreadNotFoundError(
             f"there is no thread {thread[:80]}; `./cli list` shows what there is"
         )
-    if found[0] == wanted or len(found) == 1:
+    if len(found) == 1:
         return found[0]
-    names = ", ".join(name[len(category) + 1 :] for name in found[:3])
+    names = ", ".join(name.partition("-")[2] for name in found[:3])
     raise UsageError(f"{thread[:80]} could be several threads: {names} …; give more of the id")
+
+
+def thread_exists(connection: QuickConnection, category: str, thread_id: str) -> bool:
+    """Whether the category, or one of its shards, has a thread with this very id."""
+    return _places(connection, category, thread_id).exact is not None
+
+
+class _Places(NamedTuple):
+    """Where a thread may be, and the stream with its very id if there is one."""
+
+    categories: tuple[str, ...]
+    exact: str | None
+
+
+def _places(connection: QuickConnection, category: str, thread_id: str) -> _Places:
+    rows = connection.query(_PLACES, (category, thread_id))
+    begun = [(int(position), f"{name}-{thread_id}") for name, position in rows if position]
+    return _Places(tuple(str(name) for name, _ in rows), max(begun)[1] if begun else None)
+
+
+def _beginning(connection: QuickConnection, categories: Sequence[str], part: str) -> list[str]:
+    """Up to four streams of threads whose ids begin so, the newest first."""
+    wanted = [f"{name}-{part}" for name in categories]
+    fits = " OR ".join(f"starts_with(stream_name, ${place + 2})" for place in range(len(wanted)))
+    rows = connection.query(_BY_PREFIX.format(fits=fits), (json.dumps(categories), *wanted))
+    return [str(row[0]) for row in rows]
 
 
 def read_rows(connection: QuickConnection, stream_name: str) -> list[EventRow]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from messagedb_agent.events.json_text import unescape
 from messagedb_agent.store.quick import QuickConnection
+from messagedb_agent.store.shards import CATEGORIES
 
 LONGEST_TITLE = 200
 
@@ -25,11 +26,11 @@ _TITLES = """
     FROM json_array_elements_text($1::json) AS wanted (stream_name)
 """
 
-_NEWEST_POSITION = """
+_NEWEST_POSITION = f"""
     SELECT global_position FROM message_store.messages
-    WHERE message_store.category(stream_name) = $1
+    WHERE message_store.category(stream_name) = ANY ({CATEGORIES})
     ORDER BY global_position DESC LIMIT 1
-"""
+"""  # noqa: S608 - made of constants
 
 
 def thread_titles(connection: QuickConnection, stream_names: Sequence[str]) -> dict[str, str]:

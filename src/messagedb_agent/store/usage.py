@@ -7,6 +7,7 @@ from datetime import date
 from typing import NamedTuple
 
 from messagedb_agent.store.quick import QuickConnection, Row
+from messagedb_agent.store.shards import CATEGORIES
 
 _COUNTS = (
     "input_tokens",
@@ -55,7 +56,7 @@ def category_usage(
     connection: QuickConnection, category: str, *, by_thread: bool = False
 ) -> tuple[UsageSum, ...]:
     """The sums of a whole category."""
-    scope = "message_store.category(stream_name) = $1"
+    scope = f"message_store.category(stream_name) = ANY ({CATEGORIES})"
     return _sums(connection, scope, category, by_thread=by_thread)
 
 

@@ -43,9 +43,27 @@ class Delivery(Protocol):
         """Save the position, unless that can wait and is not wanted `at_once`; true when saved."""
         ...
 
+
+class Calls:
+    """Calls a handler; what it awaits runs on one event loop, which lasts until `close`."""
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+        self._runner: asyncio.Runner | None = None
+
+    def __call__(self, record: RecordedEvent) -> None:
+        """Have one event handled."""
+        awaitable = self._handler(record)
+        if awaitable is not None:
+            if self._runner is None:
+                self._runner = asyncio.Runner()
+            self._runner.get_loop().run_until_complete(_finish(awaitable))
+
     def close(self) -> None:
-        """Give back what was held."""
-        ...
+        """End the event loop."""
+        if self._runner is not None:
+            self._runner.close()
+            self._runner = None
 
 
 class AtLeastOnce:
@@ -54,7 +72,7 @@ class AtLeastOnce:
     def __init__(
         self,
         consumer: ConsumerName,
-        handler: Handler,
+        handle: Calls,
         *,
         positions: PositionStore,
         attempts: Attempts,
@@ -63,14 +81,13 @@ class AtLeastOnce:
     ) -> None:
         self.position: int | None = None
         self._consumer = consumer
-        self._handler = handler
+        self._handle = handle
         self._positions = positions
         self._attempts = attempts
         self._is_stopping = is_stopping
         self._save_interval = save_interval
         self._saved: int | None = None
         self._saved_at = 0.0
-        self._runner: asyncio.Runner | None = None
 
     def load(self) -> int | None:
         """Read the saved position."""
@@ -102,19 +119,6 @@ class AtLeastOnce:
         self._positions.save(self._consumer, self.position)
         self._saved, self._saved_at = self.position, now
         return True
-
-    def close(self) -> None:
-        """End the event loop."""
-        if self._runner is not None:
-            self._runner.close()
-            self._runner = None
-
-    def _handle(self, record: RecordedEvent) -> None:
-        awaitable = self._handler(record)
-        if awaitable is not None:
-            if self._runner is None:
-                self._runner = asyncio.Runner()
-            self._runner.get_loop().run_until_complete(_finish(awaitable))
 
 
 class OnceInTransaction:
@@ -158,9 +162,6 @@ class OnceInTransaction:
         if at_once and self.position is not None and self._positions.load(self._consumer) is None:
             self._positions.save(self._consumer, self.position)
         return True
-
-    def close(self) -> None:
-        """Nothing is held."""
 
     def _one_by_one(self, records: Sequence[tuple[int, RecordedEvent]], end: int) -> None:
         for place, record in records:

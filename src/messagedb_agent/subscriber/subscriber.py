@@ -6,8 +6,9 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, Literal, Self
+from typing import Any, Self
 
+import msgspec
 import psycopg
 
 from messagedb_agent.errors import ConsumerBusyError, StoreUnavailableError, UsageError
@@ -25,8 +26,9 @@ from messagedb_agent.subscriber.attempts import (
     is_outage,
 )
 from messagedb_agent.subscriber.dead_letters import DeadLetters
-from messagedb_agent.subscriber.delivery import AtLeastOnce, Delivery, OnceInTransaction
+from messagedb_agent.subscriber.delivery import AtLeastOnce, Calls, Delivery, OnceInTransaction
 from messagedb_agent.subscriber.handlers import Handler, InTransaction
+from messagedb_agent.subscriber.lanes import Lane, Lanes, Start
 from messagedb_agent.subscriber.policy import ErrorPolicy
 from messagedb_agent.subscriber.source import source_for
 from messagedb_agent.subscriber.waiting import Waiting
@@ -42,22 +44,24 @@ _warn = logging.getLogger("messagedb_agent.subscriber").warning
 
 class Subscriber:
     """
-    Gives the events of a category, or of one stream, to a handler, in order.
+        Gives the events of a category with its shards, or of one stream, to a handler.
 
+        They come in order within each stream, and within each category in the order of global
+        positions.
     Without a saved position it begins at `start`: a position, or `"end"` for new events
-    only. `position_store` remembers, under `consumer_id`, how far it came; after each batch,
-    but not more often than every `save_interval` seconds, and when it stops. An event may
-    therefore come again after a crash, unless the handler is `in_transaction`.
+        only. `position_store` remembers, under `consumer_id`, how far it came; after each batch,
+        but not more often than every `save_interval` seconds, and when it stops. An event may
+        therefore come again after a crash, unless the handler is `in_transaction`.
 
-    New events are looked for every `poll_interval` seconds, and at once when somebody
-    notifies; `listen=False` saves the session for that. The members of a consumer group
-    share the streams of a category among themselves. `event_types` (classes or names) are
-    all that is decoded and handled. `on_problem` gets one line when the database is away.
+        New events are looked for every `poll_interval` seconds, and at once when somebody
+        notifies; `listen=False` saves the session for that. The members of a consumer group
+        share the streams of a category among themselves. `event_types` (classes or names) are
+        all that is decoded and handled. `on_problem` gets one line when the database is away.
 
-    Raises `UsageError` when the parameters don't fit together.
+        Raises `UsageError` when the parameters don't fit together.
     """
 
-    _begun = False
+    _is_behind = False
     _stop_requested = False
     _stop_event: threading.Event | None = None
     _waiting: Waiting | None = None
@@ -70,7 +74,7 @@ class Subscriber:
         *,
         position_store: PositionStore | None = None,
         consumer_id: str | None = None,
-        start: int | Literal["end"] = 0,
+        start: Start = 0,
         event_types: Iterable[type[Event] | str] | None = None,
         correlation: str | None = None,
         consumer_group_member: int | None = None,
@@ -87,21 +91,20 @@ class Subscriber:
         if position_store is not None and consumer_id is None:
             raise UsageError("a position store needs a consumer_id to keep positions apart")
         self._store = store
-        self._source = source_for(
-            category, correlation, consumer_group_member, consumer_group_size, condition
-        )
-        self._start = start
+        self._name = category
         self._types = _names(handler, event_types)
         self._batch_size = batch_size
         self._poll_interval, self._save_soon = poll_interval, min(poll_interval, save_interval)
         self._listen = listen
         self._on_problem = on_problem
+        self._calls: Calls | None = None
         consumer = ConsumerName(
             category, consumer_id or "unnamed", consumer_group_member, consumer_group_size
         )
-        self._delivery = self._delivery_to(
-            handler, consumer, position_store, error_policy or ErrorPolicy(), save_interval
-        )
+        policy = error_policy or ErrorPolicy()
+        delivery_to = self._deliveries(handler, consumer, position_store, policy, save_interval)
+        open_lane = self._opener(consumer, delivery_to, correlation, condition)
+        self._lanes = Lanes(store, category, open_lane, start)
 
     def __enter__(self) -> Self:
         return self
@@ -120,27 +123,26 @@ class Subscriber:
         self._stop_event = stop_event
         try:
             with self._open(self._store.session if self._listen else None) as waiting:
-                self._begin()
+                self._lanes.look()
                 self._loop(waiting)
         finally:
             self._stop_event = None
             self.close()
 
     def run_once(self) -> int:
-        """Handle one batch, save the position, and say how many events were read; 0 at the end."""
+        """Handle a batch, of each shard one, and save; how many events were read, 0 at the end."""
         with self._open(None):
-            self._begin()
             try:
                 return self._turn()
             except StoppedError:
                 return 0
             except PositionMovedError:
-                self._delivery.load()
+                self._lanes.load()
                 return 0
             except psycopg.Error as error:
                 raise translate(error) from error
             finally:
-                self._delivery.save(at_once=True)
+                self._lanes.save(at_once=True)
 
     def stop(self) -> None:
         """End `run` after the event that is being handled; safe in threads and signal handlers."""
@@ -150,30 +152,34 @@ class Subscriber:
 
     def close(self) -> None:
         """End the event loop of coroutine handlers; after `run` that is done."""
-        self._delivery.close()
+        if self._calls is not None:
+            self._calls.close()
 
-    def _delivery_to(
+    def _deliveries(
         self,
         handler: Handler | InTransaction,
         consumer: ConsumerName,
         positions: PositionStore | None,
         policy: ErrorPolicy,
         save_interval: float,
-    ) -> Delivery:
+    ) -> Callable[[ConsumerName], Delivery]:
+        # One stream of dead letters, whichever shard an event comes from.
         attempts = Attempts(policy, DeadLetters(self._store, consumer), self._pause)
         if not isinstance(handler, InTransaction):
-            return AtLeastOnce(
-                consumer,
-                handler,
-                positions=positions or MemoryPositions(),
+            self._calls = calls = Calls(handler)
+            kept = positions or MemoryPositions()
+            return lambda own: AtLeastOnce(
+                own,
+                calls,
+                positions=kept,
                 attempts=attempts,
                 is_stopping=self._is_stopping,
                 save_interval=save_interval,
             )
         if not isinstance(positions, TablePositions):
             raise UsageError("a handler that is in_transaction needs TablePositions")
-        return OnceInTransaction(
-            consumer,
+        return lambda own: OnceInTransaction(
+            own,
             handler,
             positions=positions,
             attempts=attempts,
@@ -181,9 +187,23 @@ class Subscriber:
             store=self._store,
         )
 
+    def _opener(
+        self,
+        consumer: ConsumerName,
+        delivery_to: Callable[[ConsumerName], Delivery],
+        correlation: str | None,
+        condition: str | None,
+    ) -> Callable[[str], Lane]:
+        def open_lane(name: str) -> Lane:
+            own = msgspec.structs.replace(consumer, source=name)
+            source = source_for(name, correlation, own.member, own.group_size, condition)
+            return Lane(self._store, source, delivery_to(own))
+
+        return open_lane
+
     @contextmanager
     def _open(self, connect: Callable[[], psycopg.Connection[Any]] | None) -> Iterator[Waiting]:
-        self._waiting = waiting = Waiting(self._source.name, connect, self._is_stopping)
+        self._waiting = waiting = Waiting(self._name, connect, self._is_stopping)
         try:
             yield waiting
         finally:
@@ -191,22 +211,13 @@ class Subscriber:
             waiting.close()
             self._stop_requested = False
 
-    def _begin(self) -> None:
-        if self._begun:
-            return
-        if self._delivery.load() is None and self._start == "end":
-            # Saved at once: what happens from now on is new, whenever it is asked for.
-            self._delivery.position = self._store.query(self._source.last)
-            self._delivery.save(at_once=True)
-        self._begun = True
-
     def _loop(self, waiting: Waiting) -> None:
         pause = _FIRST_PAUSE
         while not self._is_stopping():
             try:
                 waiting.prepare()
                 read = self._turn()
-                is_saved = self._delivery.save(at_once=False)
+                is_saved = self._lanes.save(at_once=False)
                 pause = _FIRST_PAUSE
                 if read < self._batch_size:
                     waiting.for_events(self._poll_interval if is_saved else self._save_soon)
@@ -214,7 +225,7 @@ class Subscriber:
                 break
             except (PositionMovedError, ConsumerBusyError):
                 # Another process works under this name; go on from where it came to.
-                self._delivery.load()
+                self._lanes.load()
                 waiting.pause(self._poll_interval)
             except Exception as error:
                 if not is_outage(error):
@@ -228,19 +239,11 @@ class Subscriber:
         self._save_finally()
 
     def _turn(self) -> int:
-        with self._store.connection() as connection:
-            rows = self._source.read(connection, self._next(), self._batch_size)
-        if rows:
-            place, types = self._source.place, self._types
-            batch = [(place(row), row) for row in rows if types is None or row.type in types]
-            self._delivery.deliver(batch, place(rows[-1]))
-        return len(rows)
-
-    def _next(self) -> int:
-        if self._delivery.position is not None:
-            return self._delivery.position + 1
-        start = 0 if self._start == "end" else self._start
-        return max(start, self._source.first)
+        if not self._is_behind:
+            self._lanes.look()
+        read = sum(lane.turn(self._batch_size, self._types) for lane in self._lanes)
+        self._is_behind = read >= self._batch_size
+        return read
 
     def _revive(self) -> None:
         # Where that fails the next read fails too, and is told about already.
@@ -249,7 +252,7 @@ class Subscriber:
 
     def _save_finally(self) -> None:
         try:
-            self._delivery.save(at_once=True)
+            self._lanes.save(at_once=True)
         except StoreUnavailableError as error:
             self._on_problem(f"the position was not saved, events may come again: {error}")
 

@@ -40,6 +40,7 @@ class Services:
     who: str = "unknown"
     category: str = DEFAULT_CATEGORY
     version: str = DEFAULT_VERSION
+    shards: int = 1
 
     @property
     def stream_category(self) -> str:
@@ -48,4 +49,4 @@ class Services:
 
     def new_stream(self) -> str:
         """The name of a stream that does not exist yet."""
-        return build_stream_name(self.category, self.version, generate_thread_id())
+        return build_stream_name(self.category, self.version, generate_thread_id(), self.shards)

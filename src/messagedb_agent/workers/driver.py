@@ -19,6 +19,7 @@ from messagedb_agent.errors import (
 )
 from messagedb_agent.projections.thread_state import ThreadState
 from messagedb_agent.store.client import MessageDBClient
+from messagedb_agent.store.shards import whole
 from messagedb_agent.store.stream import parse_stream_name
 from messagedb_agent.workers.limits import Limit, NoSlotError, slots
 from messagedb_agent.workers.queue import hint, transact
@@ -109,7 +110,7 @@ class Driver:
             self._driving(thread),
         ):
             agent = self._agent_for(thread.state)
-            category = parse_stream_name(stream_name).category
+            category = parse_stream_name(whole(stream_name)).category
             with slots(self._store, self._limits, agent.llm.model_name, category):
                 voice.begin()
                 thread.run(agent)

@@ -10,6 +10,8 @@ import psycopg
 from psycopg import errors, sql
 
 from messagedb_agent.errors import StoreUnavailableError
+from messagedb_agent.store.quick import PsycopgQueries
+from messagedb_agent.store.shards import categories
 
 SCHEMA = "agent_queue"
 """Apart from `public`, where an application may have a Procrastinate of its own."""
@@ -35,7 +37,7 @@ _LEFT_TO_WORKERS = """
     SELECT stream_name, queue_name FROM (
         SELECT DISTINCT ON (stream_name) stream_name, metadata ->> 'queue' AS queue_name
         FROM message_store.messages
-        WHERE message_store.category(stream_name) = %s
+        WHERE message_store.category(stream_name) = ANY (%s)
         ORDER BY stream_name, position DESC
     ) AS last WHERE queue_name IS NOT NULL
 """
@@ -58,7 +60,8 @@ def install(connection: psycopg.Connection[Any], category: str) -> str | None:
                 return None
             if found is None:
                 _apply(connection, mark)
-                _hint_all(connection, connection.execute(_LEFT_TO_WORKERS, (category,)).fetchall())
+                names = list(categories(PsycopgQueries(connection), category))
+                _hint_all(connection, connection.execute(_LEFT_TO_WORKERS, (names,)).fetchall())
                 return None
             if _scalar(connection, _LIVE):
                 return "the queue was made by another version; it is renewed once no worker runs"

@@ -9,7 +9,15 @@ from messagedb_agent.cli.driving import drive, nothing
 from messagedb_agent.cli.following import leave_to_workers
 from messagedb_agent.cli.messages import message_of
 from messagedb_agent.cli.model import parameters_for
-from messagedb_agent.cli.wiring import agent_for, category_of, configuration, reader, writer
+from messagedb_agent.cli.wiring import (
+    agent_for,
+    category_of,
+    configuration,
+    new_stream,
+    reader,
+    refuse_known,
+    writer,
+)
 from messagedb_agent.config import Config
 from messagedb_agent.engine.session import (
     add_message,
@@ -23,7 +31,7 @@ from messagedb_agent.errors import ThreadEndedError, UsageError
 from messagedb_agent.events.agent import AgentConfigured
 from messagedb_agent.llm.catalog import OFFLINE, preload
 from messagedb_agent.projections.thread_state import THREAD_STATE, ThreadState
-from messagedb_agent.store.stream import build_stream_name, generate_thread_id, parse_stream_name
+from messagedb_agent.store.stream import generate_thread_id, parse_stream_name
 from messagedb_agent.store.threads import find_stream
 from messagedb_agent.workers.queue import QueueingStore
 
@@ -39,10 +47,10 @@ def start(options: argparse.Namespace) -> int:
     preload(options.model or config.model_name or OFFLINE)
     text, files = message_of(options.message), read_attachments(options.attach)
     thread_id = options.thread_id or generate_thread_id()
-    stream_name = build_stream_name(options.category, options.version, thread_id)
+    stream_name = new_stream(options, config, thread_id)
     with writer(config) as store:
-        if options.thread_id and store.version(stream_name) >= 0:
-            raise UsageError(f"thread {thread_id} exists already; `./cli message` adds to it")
+        if options.thread_id:
+            refuse_known(options, store, thread_id)
         content = keep_attachments(store, files)
         if options.no_wait:
             start_session(
@@ -52,6 +60,7 @@ def start(options: argparse.Namespace) -> int:
                 thread_id=thread_id,
                 category=options.category,
                 version=options.version,
+                shards=config.shards,
                 configuration=_chosen(options, config, THREAD_STATE.initial),
             )
             return leave_to_workers(options, store, stream_name)

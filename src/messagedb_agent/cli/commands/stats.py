@@ -13,11 +13,12 @@ from messagedb_agent.cli.wiring import category_of, configuration, database, ins
 from messagedb_agent.config import Config
 from messagedb_agent.errors import SchemaMissingError
 from messagedb_agent.store.quick import QuickConnection, Row
+from messagedb_agent.store.shards import CATEGORIES
 
 _BAR = 24
 _NARROWEST_BAR = 5
 
-_RECENT = "category = $1 AND day > (now() AT TIME ZONE 'utc')::date - $2::int"
+_RECENT = f"category = ANY ({CATEGORIES}) AND day > (now() AT TIME ZONE 'utc')::date - $2::int"
 _LATENCY = "percentile_disc(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY duration_ms)"
 
 # The steps are read once for each of their kinds, as most questions are about one of them.

@@ -14,7 +14,14 @@ import msgspec
 from messagedb_agent.cli.editor import edit_text
 from messagedb_agent.cli.page import page
 from messagedb_agent.cli.terminal import complain, paint, say, tell, visible, write
-from messagedb_agent.cli.wiring import category_of, configuration, reader, writer
+from messagedb_agent.cli.wiring import (
+    category_of,
+    configuration,
+    new_stream,
+    reader,
+    refuse_known,
+    writer,
+)
 from messagedb_agent.engine import transfer, travel
 from messagedb_agent.engine.history import read_history
 from messagedb_agent.errors import UsageError
@@ -24,15 +31,17 @@ from messagedb_agent.events.user import UserMessageAdded
 from messagedb_agent.projections.transcript import entry
 from messagedb_agent.store.base import EventStore
 from messagedb_agent.store.client import MessageDBClient
-from messagedb_agent.store.stream import build_stream_name, generate_thread_id, parse_stream_name
+from messagedb_agent.store.stream import generate_thread_id, parse_stream_name
 from messagedb_agent.store.threads import find_stream
 
 
 def fork(options: argparse.Namespace) -> int:
     """Begin a thread that continues another one."""
     thread_id = options.thread_id or generate_thread_id()
-    target = build_stream_name(options.category, options.version, thread_id)
     with on_thread(options, options.thread) as (store, origin):
+        if options.thread_id:
+            refuse_known(options, store, thread_id)
+        target = new_stream(options, configuration(options), thread_id)
         position, message = options.at, options.message
         if options.edit:
             position, message = _edited(store, origin, position)
@@ -108,11 +117,13 @@ def export(options: argparse.Namespace) -> int:
 
 def import_(options: argparse.Namespace) -> int:
     """Read a thread from a file, or from stdin."""
-    rename = None
+    config, rename = configuration(options), None
     if options.thread_id:
-        rename = build_stream_name(options.category, options.version, options.thread_id)
+        rename = new_stream(options, config, options.thread_id)
     lines = _read_lines(options.file)
-    with writer(configuration(options)) as store:
+    with writer(config) as store:
+        if options.thread_id:
+            refuse_known(options, store, options.thread_id)
         stream_name = transfer.import_thread(store, lines, rename)
     say(parse_stream_name(stream_name).thread_id)
     return 0

@@ -48,6 +48,7 @@ def run(options: argparse.Namespace) -> int:
             who=who_am_i(),
             category=options.category,
             version=options.version,
+            shards=config.shards,
         )
         app = _app(services, stream_name)
         told.append(app)

@@ -8,7 +8,7 @@ import msgspec
 
 from messagedb_agent.cli.commands.travel import on_thread, print_difference
 from messagedb_agent.cli.terminal import complain, tell
-from messagedb_agent.cli.wiring import agent_for, configuration
+from messagedb_agent.cli.wiring import agent_for, configuration, new_stream
 from messagedb_agent.engine.agent import Agent
 from messagedb_agent.engine.history import read_history
 from messagedb_agent.engine.thread import AgentThread
@@ -18,13 +18,13 @@ from messagedb_agent.errors import UsageError
 from messagedb_agent.events.base import RecordedEvent
 from messagedb_agent.events.user import UserMessageAdded
 from messagedb_agent.projections.thread_state import ThreadState
-from messagedb_agent.store.stream import build_stream_name, generate_thread_id
+from messagedb_agent.store.stream import generate_thread_id
 
 
 def run(options: argparse.Namespace) -> int:
     """Fork, run the fork, and print how it differs."""
     thread_id = generate_thread_id()
-    target = build_stream_name(options.category, options.version, thread_id)
+    target = new_stream(options, configuration(options), thread_id)
     with on_thread(options, options.thread) as (store, origin):
         records = read_history(store, origin)
         position = options.at if options.at is not None else _last_question(records, origin)
