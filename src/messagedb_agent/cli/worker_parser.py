@@ -52,6 +52,14 @@ def _add_worker(commands: Subparsers, common: argparse.ArgumentParser) -> None:
         "--concurrency", metavar="N", type=_concurrency, default=10, help="threads at once"
     )
     parser.add_argument(
+        "--connections",
+        metavar="N",
+        type=_concurrency,
+        default=4,
+        help="database connections for its threads: one for each transactional tool at work, "
+        "and a few for all else (default: 4)",
+    )
+    parser.add_argument(
         "--queue", metavar="NAME", default="agents", help="queue to serve (default: agents)"
     )
     parser.add_argument(

@@ -24,7 +24,7 @@ from messagedb_agent.workers.service import (
     worker_conninfo,
 )
 
-# Beside one connection for each thread: the announcer, hints, and one to spare.
+# The announcer, the watch, hints, and one to spare.
 _SPARE_CONNECTIONS = 4
 _KEPT_AGENTS = 50
 
@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     with (
         writer(
             config,
-            max_connections=options.concurrency + _SPARE_CONNECTIONS,
+            max_connections=min(options.concurrency, options.connections) + _SPARE_CONNECTIONS,
             settings=adapted,
         ) as store,
         Announcer(store) as announcer,

@@ -17,7 +17,7 @@ from messagedb_agent.store.embedded.place import Place
 # For a handful of local clients: small when idle, no replication, no helpers.
 SETTINGS = {
     "shared_buffers": "32MB",
-    "max_connections": "50",
+    "max_connections": "200",
     "max_wal_senders": "0",
     "wal_level": "minimal",
     "max_logical_replication_workers": "0",
