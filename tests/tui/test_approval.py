@@ -109,7 +109,7 @@ def test_a_decision_can_be_put_off(desk: Desk) -> None:
         await write(pilot, "shout")
         await asked(pilot)
         await pilot.press("escape")
-        await until(pilot, shows(pilot, "waiting for approval · ^y decides"))
+        await until(pilot, shows(pilot, "waiting for approval · ^y"))
         await pilot.press("ctrl+y")
         await asked(pilot)
         await pilot.press("y")

@@ -9,15 +9,17 @@ from textual.pilot import Pilot
 from messagedb_agent.engine.session import start_session, terminate_session
 from messagedb_agent.engine.thread import AgentThread
 from messagedb_agent.errors import ModelUnavailableError
-from messagedb_agent.events.agent import LLMResponseReceived
+from messagedb_agent.events.agent import LLMCallFailed, LLMResponseReceived
 from messagedb_agent.events.system import SessionStarted, TurnInterrupted
 from messagedb_agent.events.user import ThreadRenamed, ThreadReopened, UserMessageAdded
 from messagedb_agent.llm.scripted import ScriptedModel
+from messagedb_agent.projections.thread_state import THREAD_STATE
 from messagedb_agent.tui.app import AgentApp
-from messagedb_agent.tui.messages import StoreChanged
+from messagedb_agent.tui.conversation import BROKEN_OFF, Conversation
+from messagedb_agent.tui.messages import Arrived, StoreChanged
 from messagedb_agent.tui.widgets.chat import MOST_ROWS
 from messagedb_agent.tui.widgets.live import Live
-from tests.tui.conftest import Desk, play, shows, text_of, until, write
+from tests.tui.conftest import Desk, play, recorded, shows, text_of, until, write
 
 
 def test_a_message_is_answered_on_the_screen(desk: Desk) -> None:
@@ -91,6 +93,40 @@ def test_escape_interrupts_and_the_thread_goes_on(desk: Desk) -> None:
     play(app, story)
 
     assert TurnInterrupted in map(type, desk.events(app.conversation.stream_name))
+
+
+def test_what_was_said_before_an_interruption_stays_on_the_screen(desk: Desk) -> None:
+    desk.says({"text": "a b c d", "chunk_delay_seconds": 30})
+    app = desk.app()
+
+    async def story(pilot: Pilot[None]) -> None:
+        await write(pilot, "go")
+        await until(pilot, shows(pilot, "◆ a"))
+        await pilot.press("escape")
+        await until(pilot, shows(pilot, "interrupted · ^r goes on"))
+        shown = text_of(app)
+        assert "◇ a\n" in shown
+        assert BROKEN_OFF in shown
+        assert shown.index("◇ a") < shown.index("· interrupted: user")
+
+    play(app, story)
+
+
+def test_a_failed_call_that_is_tried_again_leaves_no_beginning_of_an_answer() -> None:
+    conversation = Conversation("agent:v0-x")
+    again, last = recorded(
+        [
+            LLMCallFailed(error_message="cut", retryable=True),
+            LLMCallFailed(error_message="cut", retryable=False),
+        ]
+    )
+
+    conversation.take(Arrived("agent:v0-x", (again,), THREAD_STATE.initial), "half an ans")
+    conversation.take(Arrived("agent:v0-x", (last,), THREAD_STATE.initial), "half an answ")
+
+    kinds = [(entry.kind, entry.text) for entry in conversation.presenter.entries]
+    assert [kind for kind, _ in kinds] == ["error", "partial", "error"]
+    assert kinds[1][1] == "half an answ"
 
 
 def test_a_message_during_a_run_is_taken_up_by_it(desk: Desk) -> None:

@@ -95,7 +95,7 @@ def test_threads_and_events_beside_the_chat(desk: Desk) -> None:
     async def story(pilot: Pilot[None]) -> None:
         await until(pilot, shows(pilot, "• twice"))
         await pilot.press("ctrl+t")
-        await until(pilot, shows(pilot, "just now"))
+        await until(pilot, shows(pilot, "now"))
         check("threads", text_of(app))
         await pilot.press("ctrl+l")
         await until(pilot, shows(pilot, "at 7"))

@@ -18,10 +18,13 @@ from messagedb_agent.store.base import EventStore
 from messagedb_agent.tui.conversation import key_of
 from messagedb_agent.tui.dialogs.approval import ApprovalDialog, Verdict
 from messagedb_agent.tui.dialogs.ask import AskDialog
-from messagedb_agent.tui.errands import decide, rename
-from messagedb_agent.tui.messages import Added
+from messagedb_agent.tui.dialogs.fork import ForkDialog
+from messagedb_agent.tui.errands import context_at, decide, fork, rename
+from messagedb_agent.tui.forking import ForkPoint, fork_at, fork_points
+from messagedb_agent.tui.messages import Added, Forked, Reviewed
 from messagedb_agent.tui.text import one_line
 from messagedb_agent.tui.viewer import Viewer
+from messagedb_agent.tui.widgets.entry import EntryRow
 from messagedb_agent.tui.widgets.inspector import EventList, Inspector
 from messagedb_agent.tui.widgets.prompt import Prompt
 from messagedb_agent.tui.widgets.sidebar import Sidebar
@@ -35,7 +38,8 @@ class AgentApp(Viewer):
         Binding("ctrl+t", "threads", "Threads", priority=True),
         Binding("ctrl+l", "inspect", "Events", priority=True),
         Binding("ctrl+o", "fold", "Unfold", priority=True),
-        Binding("ctrl+r", "go_on", "Continue", priority=True),
+        Binding("ctrl+f", "fork", "Fork", priority=True),
+        Binding("ctrl+r", "go_on", "Continue", priority=True, show=False),
         Binding("ctrl+y", "decide", "Decide", priority=True, show=False),
         Binding("f2", "rename", "Rename", show=False),
         Binding("escape", "stop", "Stop"),
@@ -53,6 +57,10 @@ class AgentApp(Viewer):
         yield SystemCommand("Decide", "Answer what tools wait for (^y)", self.action_decide)
         yield SystemCommand("Stop", "Interrupt the running turn (Escape)", self.action_stop)
         yield SystemCommand("End thread", "It takes no more messages", self.action_end)
+        yield SystemCommand(
+            "Fork", "Begin a thread from a message of this one (^f)", self.action_fork
+        )
+        yield SystemCommand("Context", "What the model saw at this point", self.action_context)
         yield SystemCommand("Events", "The raw stream beside the chat (^l)", self.action_inspect)
         yield SystemCommand("Light or dark", "Switch between the two", self.action_light_or_dark)
 
@@ -144,6 +152,47 @@ class AgentApp(Viewer):
             inspector.query_one(EventList).focus()
         else:
             self.prompt.focus()
+
+    def action_fork(self) -> None:
+        """Ask from where to fork the thread."""
+        points = fork_points(self.conversation.presenter.entries)
+        if not points:
+            self.notify("there is nothing to fork from yet")
+            return
+        row = next((w for w in self._focused_rows()), None)
+        self.push_screen(ForkDialog(points, row.entry if row else None), self._fork)
+
+    def _focused_rows(self) -> Iterable[EntryRow]:
+        nodes = self.focused.ancestors_with_self if self.focused else ()
+        return (node for node in nodes if isinstance(node, EntryRow))
+
+    def action_fork_here(self) -> None:
+        """Fork the thread right after the event that the inspector shows."""
+        record = self.base.query_one(EventList).selected
+        if record is not None:
+            self._fork(fork_at(record))
+
+    def _fork(self, point: ForkPoint | None) -> None:
+        if point is not None:
+
+            def do() -> None:
+                self.post_safely(Forked(fork(self.services, point), point.message))
+
+            self.runner.apart(do)
+
+    def action_context(self) -> None:
+        """Show what the model saw up to the event that the inspector shows, or to the last."""
+        records = self.conversation.presenter.records
+        selected = self.base.query_one(EventList).selected
+        is_inspecting = self.base.has_class("with-inspector")
+        record = selected if is_inspecting else records[-1] if records else None
+        if record is not None:
+
+            def do() -> None:
+                found = context_at(self.services, record.stream_name, record.position)
+                self.post_safely(Reviewed(found))
+
+            self.runner.apart(do)
 
     async def action_fold(self) -> None:
         """Open all tool calls and thoughts, or close them."""

@@ -27,6 +27,12 @@ def plain(text: str, style: str = "") -> Content:
     return Content.styled(shown, style) if style else Content(shown)
 
 
+def with_note(entry: Entry) -> Content:
+    """The text of an entry, and what is said about it."""
+    note = plain(f"\n[{entry.note}]", "dim") if entry.note else Content("")
+    return plain(entry.text) + note
+
+
 def markdown_parser() -> MarkdownIt:
     """Markdown as models write it; HTML is shown as the text it is."""
     return MarkdownIt("gfm-like", {"html": False})

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
 import psycopg
 
+from messagedb_agent.engine.costs import summed
 from messagedb_agent.engine.follow import Follower
+from messagedb_agent.engine.history import read_history
 from messagedb_agent.errors import AgentError
 from messagedb_agent.events.base import RecordedEvent
+from messagedb_agent.events.system import ThreadForked
 from messagedb_agent.store.quick import PsycopgQueries
-from messagedb_agent.store.threads import newest_threads
+from messagedb_agent.store.threads import ThreadSummary, newest_threads
 from messagedb_agent.store.titles import newest_position, thread_titles
-from messagedb_agent.tui.messages import Arrived, Listed, Post, StoreChanged
+from messagedb_agent.store.usage import stream_usage
+from messagedb_agent.tui.messages import Arrived, Listed, Post, Priced, StoreChanged
 from messagedb_agent.tui.services import Services
 
 POLL_SECONDS = 0.5
@@ -73,7 +78,8 @@ class _Poller:
 
 class Tail(_Poller):
     """
-    Tells all events of one stream, from the first on, whoever writes them.
+    Tells all events of one thread, from the first on, whoever writes them; first those that
+    a fork shares.
 
     It is the only source of events for the screen, so they come in order and once; runs of
     this program only wake it up.
@@ -81,6 +87,7 @@ class Tail(_Poller):
 
     def __init__(self, services: Services, stream_name: str, post: Post) -> None:
         self.stream_name = stream_name
+        self._store = services.store
         self._batch: list[RecordedEvent] = []
         self._has_told = False
         self._follower = Follower(services.store, stream_name, (), (self._batch.append,))
@@ -91,19 +98,34 @@ class Tail(_Poller):
         result = self._follower.look()
         if result is None or self._closed or (self._has_told and not self._batch):
             return
-        records = tuple(self._batch)
+        records = (*self._shared(), *self._batch)
         self._batch.clear()
         self._has_told = True
         self._post(Arrived(self.stream_name, records, result.state))
 
+    def _shared(self) -> list[RecordedEvent]:
+        first = self._batch[0].event if self._batch and not self._has_told else None
+        if not isinstance(first, ThreadForked):
+            return []
+        return read_history(self._store, first.origin_stream_name, first.origin_position)
+
 
 class ThreadList(_Poller):
-    """Tells which threads there are whenever that may have changed."""
+    """Tells which threads there are, and what they cost, whenever that may have changed."""
 
     def __init__(self, services: Services, post: Post) -> None:
         self._services = services
         self._position: int | None = None
+        self._shown: str | None = None
+        self._costs: dict[str, float | None] = {}
+        self._priced: dict[str, str] = {}
         super().__init__("thread list", post, LIST_SECONDS)
+
+    def include(self, stream_name: str) -> None:
+        """Tell what this thread costs too, however old it is."""
+        self._shown = stream_name
+        self._position = None
+        self.wake()
 
     def _look(self) -> None:
         category = self._services.stream_category
@@ -114,6 +136,21 @@ class ThreadList(_Poller):
                 return
             threads = newest_threads(queries, category, LISTED_THREADS)
             titles = thread_titles(queries, [thread.stream_name for thread in threads])
+            if not self._closed:
+                self._post(Listed(threads, titles))
+            self._price(queries, threads, str(position))
         self._position = position
-        if not self._closed:
-            self._post(Listed(threads, titles))
+
+    def _price(self, queries: PsycopgQueries, threads: Sequence[ThreadSummary], now: str) -> None:
+        """Sum up the threads in which something happened since they were last summed up."""
+        when = {thread.stream_name: thread.last_activity for thread in threads}
+        if self._shown is not None:
+            when.setdefault(self._shown, now)
+        changed = [name for name, last in when.items() if self._priced.get(name) != last]
+        sums = stream_usage(queries, changed)
+        for name in changed:
+            usage = summed(row for row in sums if row.stream_name == name)
+            self._costs[name] = usage["cost_usd"]
+        self._priced.update(when)
+        if changed and not self._closed:
+            self._post(Priced(dict(self._costs)))

@@ -114,6 +114,11 @@ class Chat(VerticalScroll):
         """Show more of the answer that is being generated."""
         await self._live.feed(pieces)
 
+    @property
+    def streamed(self) -> str:
+        """The text of that answer so far."""
+        return self._live.said
+
     async def end_live(self) -> None:
         """The answer is complete, or there will be none."""
         await self._live.clear()
