@@ -36,11 +36,12 @@ ARGUMENTS = {"text": "it is done", "times": 2}
 HISTORY: list[Event] = [
     SessionStarted(thread_id="0123456789"),
     UserMessageAdded(message="Shout it,\nthen tell me what [you] did."),
-    AgentConfigured(model_name="scripted"),
+    AgentConfigured(model_name="openai:gpt-5"),
     LLMResponseReceived(
         content=({"type": "thinking", "thinking": "Shouting is what is wanted."},),
         tool_calls=(ToolCall(id="c1", name="shout", arguments=ARGUMENTS),),
-        token_usage={"total_tokens": 1200},
+        model_name="openai:gpt-5",
+        token_usage={"input_tokens": 1000, "output_tokens": 200, "total_tokens": 1200},
     ),
     ToolExecutionRequested(tool_name="shout", arguments=ARGUMENTS, tool_call_id="c1"),
     ToolExecutionCompleted(

@@ -45,7 +45,7 @@ def activity(state: ThreadState | None, *, driving: bool, recent: bool) -> Activ
     if state.session.is_ended:
         return Activity("ended", "ended · ^r reopens")
     if state.calls.pending:
-        return Activity("waiting", "waiting for approval · ^y")
+        return Activity("waiting", "needs approval · ^y")
     if state.turn.halted:
         return Activity("halted", _HALTED[state.turn.halted])
     if state.calls.open or state.context.claimed or state.context.wants_answer:
@@ -65,14 +65,19 @@ def _doing(state: ThreadState | None) -> str:
     return "asking the model" if state.context.claimed else "working"
 
 
-def facts(state: ThreadState | None, total_tokens: int = 0, cost: float | None = 0.0) -> list[str]:
-    """Tokens, cost in US dollars (None: unknown) and step of a thread."""
-    told = []
-    if total_tokens:
-        told += [f"{tokens(total_tokens)} tokens", cost_in_words(cost)]
+def facts(state: ThreadState | None, total_tokens: int, cost: str) -> list[str]:
+    """Tokens, cost and step of a thread, as far as there are any."""
+    told = [f"{tokens(total_tokens)} tokens"] if total_tokens else []
+    if total_tokens and cost:
+        told.append(cost)
     if state is not None and state.turn.steps:
         told.append(f"step {state.turn.steps}")
     return told
+
+
+def price(cost: float | None) -> str:
+    """US dollars; None when a price is not known."""
+    return "$?" if cost is None else cost_in_words(cost)
 
 
 def tokens(count: int) -> str:

@@ -9,7 +9,7 @@ from typing import ClassVar
 from textual import on
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 from textual.widgets import TextArea
 
 from messagedb_agent.engine.session import interrupt_session, reopen_session, terminate_session
@@ -29,6 +29,8 @@ from messagedb_agent.tui.widgets.inspector import EventList, Inspector
 from messagedb_agent.tui.widgets.prompt import Prompt
 from messagedb_agent.tui.widgets.sidebar import Sidebar
 
+_OF_THE_THREAD = ("new", "threads", "inspect", "fold", "fork", "go_on", "decide", "rename", "stop")
+
 
 class AgentApp(Viewer):
     """One thread at a time on the screen; others may go on meanwhile."""
@@ -46,6 +48,12 @@ class AgentApp(Viewer):
         Binding("ctrl+c", "copy_or_quit", "Quit", priority=True),
         Binding("q", "quit", "Quit", show=False),
     ]
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What is done to the thread is not done behind a dialog."""
+        if action in _OF_THE_THREAD and isinstance(self.screen, ModalScreen):
+            return False
+        return super().check_action(action, parameters)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the command palette offers."""
@@ -223,11 +231,10 @@ class AgentApp(Viewer):
 
     def action_decide(self) -> None:
         """Ask again about the calls that were put off."""
-        if not isinstance(self.screen, ApprovalDialog):
-            self.conversation.settled.clear()
-            questions = self.conversation.open_questions()
-            if questions and self.activity.condition == "waiting":
-                self._ask_about(questions[0], len(questions))
+        self.conversation.settled.clear()
+        questions = self.conversation.open_questions()
+        if questions and self.activity.condition == "waiting":
+            self._ask_about(questions[0], len(questions))
 
     def action_rename(self) -> None:
         """Ask for a new name."""

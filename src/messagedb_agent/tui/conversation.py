@@ -11,7 +11,7 @@ from messagedb_agent.projections.thread_state import ThreadState
 from messagedb_agent.projections.tool_calls import CallState
 from messagedb_agent.projections.usage import USAGE
 from messagedb_agent.store.stream import parse_stream_name
-from messagedb_agent.tui.activity import Activity, activity, facts
+from messagedb_agent.tui.activity import Activity, activity, facts, price
 from messagedb_agent.tui.messages import Arrived
 from messagedb_agent.tui.presenter import Presenter
 from messagedb_agent.tui.text import one_line
@@ -72,7 +72,9 @@ class Conversation:
 
     def facts(self, costs: Mapping[str, float | None]) -> list[str]:
         """Tokens, cost and step, as far as they are known."""
-        return facts(self.state, self._usage.total_tokens, costs.get(self.stream_name, 0.0))
+        known = self.stream_name in costs
+        cost = price(costs[self.stream_name]) if known else ""
+        return facts(self.state, self._usage.total_tokens, cost)
 
     def activity(self, *, driving: bool) -> Activity:
         """What goes on in the thread."""

@@ -35,7 +35,7 @@ class ContextScreen(ModalScreen[None]):
         yield Static(
             f"what {one_line(found.request.model_name, 40)} saw at position {found.position}: "
             f"{len(found.request.messages)} messages, {found.verdict}",
-            id="title",
+            id="found",
             markup=False,
         )
         yield Chat()

@@ -61,6 +61,10 @@ class EventList(ScrollView, can_focus=True):
             self.cursor = max(0, len(records) - 1)
         self.refresh()
 
+    def on_resize(self) -> None:
+        """Keep the selected event in view; before this there was nothing to scroll."""
+        self.call_after_refresh(self._into_view)
+
     @property
     def selected(self) -> RecordedEvent | None:
         """The event under the cursor."""
@@ -91,8 +95,11 @@ class EventList(ScrollView, can_focus=True):
         """Show the selected event."""
         self.refresh()
         if cursor < len(self._records):
-            self.scroll_to_region(Region(0, cursor, 1, 1), animate=False)
+            self._into_view()
             self.post_message(self.Moved(self._records[cursor]))
+
+    def _into_view(self) -> None:
+        self.scroll_to_region(Region(0, self.cursor, 1, 1), animate=False)
 
     def on_click(self, event: events.Click) -> None:
         """Select what is clicked."""

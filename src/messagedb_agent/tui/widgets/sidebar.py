@@ -14,8 +14,8 @@ from textual.message import Message
 from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
-from messagedb_agent.engine.costs import cost_in_words
 from messagedb_agent.store.threads import ThreadSummary
+from messagedb_agent.tui.activity import price
 from messagedb_agent.tui.text import one_line, visible
 
 _STATUSES = {
@@ -128,7 +128,7 @@ class Sidebar(Vertical):
         title = one_line(self._titles.get(thread.stream_name, thread.thread_id), _TITLE_WIDTH)
         is_current = thread.stream_name == self._current
         cost = self._costs.get(thread.stream_name, 0.0)
-        paid = [] if cost == 0 else ["$?" if cost is None else cost_in_words(cost)]
+        paid = [] if cost == 0 else [price(cost)]
         facts = " · ".join([visible(thread.status), age(thread.last_activity), *paid])
         return (
             Content.styled(f"{sign} ", style)
