@@ -6,10 +6,12 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+from messagedb_agent.engine.observing import observed
 from messagedb_agent.engine.session import add_message
 from messagedb_agent.engine.thread import AgentThread
 from messagedb_agent.errors import AgentError, ThreadBusyError
 from messagedb_agent.llm.base import Delta
+from messagedb_agent.store.stream import parse_stream_name
 from messagedb_agent.tui.messages import Added, Failed, Post, RunEnded, Streamed
 from messagedb_agent.tui.services import Services
 
@@ -113,12 +115,19 @@ class Run:
             self._post(RunEnded(self.stream_name, problem, unsent=self._message))
 
     def _drive(self) -> None:
-        with AgentThread(
-            self._services.store,
-            self.stream_name,
-            observers=(lambda _record: self._on_event(),),
-            on_delta=self._on_delta,
-        ) as thread:
+        thread_id = parse_stream_name(self.stream_name).thread_id
+        with (
+            observed(thread_id, self._services.telemetry) as observation,
+            observation.driving() as (observers, annotate),
+            AgentThread(
+                self._services.store,
+                self.stream_name,
+                observers=(lambda _record: self._on_event(), *observers),
+                on_delta=self._on_delta,
+                annotate=annotate,
+            ) as thread,
+        ):
+            observation.begin()
             # Written down before anything can go wrong, a model that is not set up for one.
             self._prepare(thread)
             thread.commit()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from messagedb_agent.engine.agent import Agent
 from messagedb_agent.projections.thread_state import ThreadState
@@ -17,6 +17,9 @@ from messagedb_agent.store.stream import (
     build_stream_name,
     generate_thread_id,
 )
+
+if TYPE_CHECKING:
+    from messagedb_agent.observability.telemetry import Telemetry
 
 
 class Store(EventStore, Protocol):
@@ -32,11 +35,13 @@ class Services:
     """
     The store, the agent for a thread in a given state, and whose decisions these are.
 
+    Runs are traced with `telemetry`, if there is any.
     `make_agent` may raise any `AgentError`; that is shown, and the thread stays as it is.
     """
 
     store: Store
     make_agent: Callable[[ThreadState], Agent]
+    telemetry: Telemetry | None = None
     who: str = "unknown"
     category: str = DEFAULT_CATEGORY
     version: str = DEFAULT_VERSION

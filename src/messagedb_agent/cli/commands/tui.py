@@ -9,6 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from messagedb_agent.cli.ask import who_am_i
+from messagedb_agent.cli.mcp import tool_servers
+from messagedb_agent.cli.observing import telemetry_beside_a_screen
 from messagedb_agent.cli.terminal import tell
 from messagedb_agent.cli.wiring import agent_for, category_of, configuration, reader, writer
 from messagedb_agent.errors import ConfigurationError, UsageError
@@ -39,12 +41,27 @@ def run(options: argparse.Namespace) -> int:
         for app in told:
             app.post_safely(StoreChanged(reason))
 
-    with writer(config, on_wait) as store:
+    known: set[str] = set()
+
+    def on_problem(problem: str) -> None:
+        from messagedb_agent.tui.messages import Failed
+
+        # Each run finds the same servers down.
+        for app in told if problem not in known else ():
+            app.post_safely(Failed(problem))
+        known.add(problem)
+
+    with (
+        telemetry_beside_a_screen(config) as telemetry,
+        tool_servers(options, config) as servers,
+        writer(config, on_wait) as store,
+    ):
         from messagedb_agent.tui.services import Services
 
         services = Services(
             store=store,
-            make_agent=partial(agent_for, options, config),
+            make_agent=partial(agent_for, options, config, servers=servers, on_problem=on_problem),
+            telemetry=telemetry,
             who=who_am_i(),
             category=options.category,
             version=options.version,
