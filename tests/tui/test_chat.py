@@ -17,7 +17,6 @@ from messagedb_agent.projections.thread_state import THREAD_STATE
 from messagedb_agent.tui.app import AgentApp
 from messagedb_agent.tui.conversation import BROKEN_OFF, Conversation
 from messagedb_agent.tui.messages import Arrived, StoreChanged
-from messagedb_agent.tui.widgets.chat import MOST_ROWS
 from messagedb_agent.tui.widgets.live import Live
 from tests.tui.conftest import Desk, play, recorded, shows, text_of, until, write
 
@@ -290,14 +289,14 @@ def test_a_thread_of_ten_thousand_events_has_few_widgets_and_scrolls(desk: Desk)
 
     async def story(pilot: Pilot[None]) -> None:
         await until(pilot, shows(pilot, "answer 4999"))
-        assert app.chat.row_count <= MOST_ROWS
+        assert app.chat.row_count <= app.chat.most_rows
         for _ in range(4):
             app.chat.scroll_home(animate=False)
             await pilot.pause(0.05)
-        assert app.chat.row_count <= MOST_ROWS
+        assert app.chat.row_count <= app.chat.most_rows
         assert "answer 4999" not in text_of(app)
         await until(pilot, lambda: reaches_the_end(app))
-        assert app.chat.row_count <= MOST_ROWS
+        assert app.chat.row_count <= app.chat.most_rows
         await app.chat.to_start()
         await until(pilot, shows(pilot, "answer 1"))
         await app.chat.to_end()

@@ -70,6 +70,7 @@ def test_a_chat_with_every_kind_of_entry(desk: Desk) -> None:
 
     async def story(pilot: Pilot[None]) -> None:
         await until(pilot, shows(pilot, "• twice"))
+        await until(pilot, shows(pilot, "$0.0032"))
         check("chat", text_of(app))
         await pilot.press("ctrl+o")
         app.chat.scroll_home(animate=False)
@@ -85,6 +86,7 @@ def test_a_tool_that_waits_for_approval(desk: Desk) -> None:
     async def story(pilot: Pilot[None]) -> None:
         await until(pilot, lambda: isinstance(app.screen, ApprovalDialog))
         await until(pilot, shows(pilot, "waits for approval"))
+        await until(pilot, shows(pilot, "$0.0032"))
         check("approval", text_of(app))
 
     play(app, story)
@@ -95,8 +97,9 @@ def test_threads_and_events_beside_the_chat(desk: Desk) -> None:
 
     async def story(pilot: Pilot[None]) -> None:
         await until(pilot, shows(pilot, "• twice"))
+        await until(pilot, shows(pilot, "$0.0032"))
         await pilot.press("ctrl+t")
-        await until(pilot, shows(pilot, "now"))
+        await until(pilot, shows(pilot, "active · now · $0.0032"))
         check("threads", text_of(app))
         await pilot.press("ctrl+l")
         await until(pilot, shows(pilot, "at 7"))

@@ -81,5 +81,7 @@ def price(cost: float | None) -> str:
 
 
 def tokens(count: int) -> str:
-    """A number of tokens, in thousands when it is long."""
-    return f"{count:,}" if count < 10_000 else f"{count // 1000:,}k"
+    """A number of tokens, in thousands or millions when it is long."""
+    if count < 10_000:
+        return f"{count:,}"
+    return f"{count // 1000}k" if count < 1_000_000 else f"{count / 1e6:.1f}M"

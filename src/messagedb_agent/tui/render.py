@@ -66,19 +66,21 @@ def _result_line(view: ToolView) -> Content:
     style = _RESULT_STYLES.get(view.status, "dim")
     match view.status:
         case "done":
-            text = f"← {one_line(compact(view.result), _TITLE_WIDTH)}"
+            mark = "← "
         case "failed":
-            text = f"← ! {one_line(compact(view.result), _TITLE_WIDTH)}"
+            mark = "← ! "
         case "rejected":
-            text = f"← rejected: {one_line(compact(view.result), _TITLE_WIDTH)}"
+            mark = "← rejected: "
         case "waiting":
-            text = "? waits for approval"
+            return Content("\n  ") + Content.styled("? waits for approval", style)
         case "running":
-            text = "… running"
+            return Content("\n  ") + Content.styled("… running", style)
         case _:
             return Content("")
-    took = f" · {duration(view.duration_ms)}" if view.duration_ms is not None else ""
-    return Content(f"\n{'  '}") + Content.styled(text, style) + Content.styled(took, "dim")
+    # In front of the result: what does not fit on the line is cut.
+    took = f"{duration(view.duration_ms)} · " if view.duration_ms is not None else ""
+    result = Content.styled(one_line(compact(view.result), _TITLE_WIDTH), style)
+    return Content("\n  ") + Content.styled(mark, style) + Content.styled(took, "dim") + result
 
 
 def details(entry: Entry) -> Content:

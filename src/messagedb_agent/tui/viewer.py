@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 
 from textual import on
@@ -45,6 +46,9 @@ class Viewer(App[None]):
 
     def __init__(self, services: Services, stream_name: str | None = None) -> None:
         super().__init__()
+        if "TEXTUAL_ANIMATIONS" not in os.environ:
+            # Scrolling in many small steps makes a slow line slower.
+            self.animation_level = "none"
         self.services = services
         self.conversation = Conversation(stream_name or services.new_stream())
         self.runner = Runner(services, self.post_safely, self._wake)

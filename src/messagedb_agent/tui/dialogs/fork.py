@@ -19,13 +19,15 @@ from messagedb_agent.tui.forking import ForkPoint
 from messagedb_agent.tui.text import compact, one_line
 
 _WIDTH = 200
+_LISTED = 200
 
 
 class ForkDialog(ModalScreen[ForkPoint | None]):
     """
     Asks for a message, an answer or a tool call; None when somebody leaves it.
 
-    The message that was said last is proposed, or the entry that has the focus.
+    The message that was said last is proposed, or the entry that has the focus. Of a long
+    thread only what is near that is listed; the search goes through all of it.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -84,10 +86,13 @@ class ForkDialog(ModalScreen[ForkPoint | None]):
 
     def _fill(self) -> None:
         places = self.query_one("#places", OptionList)
+        found = self._found
+        at = found.index(self._proposed) if self._proposed in found else len(found) - 1
+        start = max(0, min(at - _LISTED // 2, len(found) - _LISTED))
+        self._found = found[start : start + _LISTED]
         places.set_options([Option(_line(self._points[i])) for i in self._found])
         if self._found:
-            wanted = self._proposed if self._proposed in self._found else self._found[-1]
-            places.highlighted = self._found.index(wanted)
+            places.highlighted = at - start
 
     @on(Input.Submitted, "#fork-search")
     def _take_highlighted(self) -> None:
