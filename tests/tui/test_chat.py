@@ -6,6 +6,7 @@ import threading
 
 from textual.pilot import Pilot
 
+from messagedb_agent.engine.live import Announcer
 from messagedb_agent.engine.session import start_session, terminate_session
 from messagedb_agent.engine.thread import AgentThread
 from messagedb_agent.errors import ModelUnavailableError
@@ -157,6 +158,34 @@ def test_a_run_elsewhere_is_followed(desk: Desk) -> None:
             await write(pilot, "and this?")
             await until(pilot, shows(pilot, "following"))
         await until(pilot, shows(pilot, "> and this?"))
+
+    play(app, story)
+
+
+def test_an_answer_that_is_generated_elsewhere_appears_as_it_comes(desk: Desk) -> None:
+    thread_id = start_session(desk.store, "hello", category=desk.category)
+    stream_name = desk.stream(thread_id)
+    gate = desk.hesitates(text="one two three")
+    app = desk.app(stream_name)
+
+    def drive() -> None:
+        with Announcer(desk.store) as announcer:
+            voice = announcer.voice(stream_name)
+            with AgentThread(
+                desk.store, stream_name, observers=(voice.on_event,), on_delta=voice.on_delta
+            ) as thread:
+                voice.begin()
+                thread.run(desk.agent(thread.state))
+
+    async def story(pilot: Pilot[None]) -> None:
+        await until(pilot, shows(pilot, "unfinished"))
+        elsewhere = threading.Thread(target=drive)
+        elsewhere.start()
+        await until(pilot, shows(pilot, "◆ one"))
+        assert "three" not in text_of(app)
+        gate.set()
+        await until(pilot, shows(pilot, "◆ one two three"))
+        elsewhere.join()
 
     play(app, story)
 

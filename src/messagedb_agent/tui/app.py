@@ -122,7 +122,7 @@ class AgentApp(Viewer):
 
             def write() -> None:
                 decide(self.services, stream_name, call, verdict)
-                self._wake(stream_name)
+                self.runner.announce(stream_name)
                 if is_last:
                     self.post_safely(Added(stream_name))
 
@@ -261,7 +261,7 @@ class AgentApp(Viewer):
 
         def do() -> None:
             work(self.services.store, name)
-            self._wake(name)
+            self.runner.announce(name)
 
         self.runner.apart(do)
 

@@ -11,7 +11,7 @@ from messagedb_agent.tui.text import clipped, compact, duration, one_line, prett
 _TITLE_WIDTH = 160
 
 # Readable on dark and on light, and no other kind's colour.
-_TOOL_STYLE = "bold #2aa198"
+_TOOL_STYLE = "bold #17877f"
 
 _RESULT_STYLES: dict[ToolStatus, str] = {
     "done": "$text-success",

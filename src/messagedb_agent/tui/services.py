@@ -29,6 +29,10 @@ class Store(EventStore, Protocol):
         """A psycopg connection in autocommit mode, given back when the block ends."""
         ...
 
+    def session(self) -> Any:
+        """A psycopg connection of one's own, to be closed."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class Services:

@@ -10,14 +10,16 @@ import psycopg
 from messagedb_agent.engine.costs import summed
 from messagedb_agent.engine.follow import Follower
 from messagedb_agent.engine.history import read_history
+from messagedb_agent.engine.live import Ears
 from messagedb_agent.errors import AgentError
 from messagedb_agent.events.base import RecordedEvent
 from messagedb_agent.events.system import ThreadForked
+from messagedb_agent.llm.base import Delta
 from messagedb_agent.store.quick import PsycopgQueries
 from messagedb_agent.store.threads import ThreadSummary, newest_threads
 from messagedb_agent.store.titles import newest_position, thread_titles
 from messagedb_agent.store.usage import stream_usage
-from messagedb_agent.tui.messages import Arrived, Listed, Post, Priced, StoreChanged
+from messagedb_agent.tui.messages import Arrived, Listed, Post, Priced, StoreChanged, Streamed
 from messagedb_agent.tui.services import Services
 
 POLL_SECONDS = 0.5
@@ -54,18 +56,21 @@ class _Poller:
             self._wake.clear()
             try:
                 self._look()
+                self._tell_back()
+                self._rest()
             except (AgentError, psycopg.Error) as error:
                 self._tell_away(str(error))
             except Exception as error:  # noqa: BLE001 - what can't be read must not end the reading
                 self._tell_away(f"{type(error).__name__}: {error}")
-            else:
-                self._tell_back()
-            self._wake.wait(self._pause)
+
+    def _rest(self) -> None:
+        self._wake.wait(self._pause)
 
     def _tell_away(self, problem: str) -> None:
         self._is_away = True
         if not self._closed:
             self._post(StoreChanged(problem))
+        self._wake.wait(self._pause)
 
     def _tell_back(self) -> None:
         if self._is_away:
@@ -79,10 +84,10 @@ class _Poller:
 class Tail(_Poller):
     """
     Tells all events of one thread, from the first on, whoever writes them; first those that
-    a fork shares.
+    a fork shares. And the pieces of the answer that is being generated.
 
     It is the only source of events for the screen, so they come in order and once; runs of
-    this program only wake it up.
+    this program are heard as those of any other are.
     """
 
     def __init__(self, services: Services, stream_name: str, post: Post) -> None:
@@ -90,11 +95,47 @@ class Tail(_Poller):
         self._store = services.store
         self._batch: list[RecordedEvent] = []
         self._has_told = False
-        self._follower = Follower(services.store, stream_name, (), (self._batch.append,))
+        self._pieces: list[Delta] = []
+        self._pieces_lock = threading.Lock()
+        self._ears = Ears(services.store.session, stream_name)
+        # Without deciders it has no opinion on what comes next: each look ends with a state.
+        self._follower = Follower(
+            services.store,
+            stream_name,
+            (),
+            (self._batch.append,),
+            ears=self._ears,
+            on_delta=self._hear,
+        )
+        self._is_closed = threading.Event()
         super().__init__(f"tail {stream_name}", post, POLL_SECONDS)
 
+    def pieces(self) -> list[Delta]:
+        """The pieces of the answer that came since the last call."""
+        with self._pieces_lock:
+            taken, self._pieces = self._pieces, []
+        return taken
+
+    def _hear(self, delta: Delta) -> None:
+        # Events that came before it, the end of another answer among them.
+        if self._batch:
+            self._look()
+        with self._pieces_lock:
+            is_first = not self._pieces
+            self._pieces.append(delta)
+        # One message for all pieces that come until it is handled: a slow terminal gets
+        # fewer, larger pieces instead of a queue.
+        if is_first and not self._closed:
+            self._post(Streamed(self.stream_name))
+
+    def _run(self) -> None:
+        with self._ears:
+            super()._run()
+
+    def _rest(self) -> None:
+        self._follower.pause(self._pause, self._is_closed)
+
     def _look(self) -> None:
-        # Without deciders it has no opinion on what comes next: each look ends with a state.
         result = self._follower.look()
         if result is None or self._closed or (self._has_told and not self._batch):
             return

@@ -51,7 +51,7 @@ class Viewer(App[None]):
             self.animation_level = "none"
         self.services = services
         self.conversation = Conversation(stream_name or services.new_stream())
-        self.runner = Runner(services, self.post_safely, self._wake)
+        self.runner = Runner(services, self.post_safely)
         self._is_new = stream_name is None
         self._tail: Tail | None = None
         self._threads: ThreadList | None = None
@@ -90,11 +90,6 @@ class Viewer(App[None]):
         except RuntimeError:
             # The event loop has ended: there is nobody left to tell.
             return
-
-    def _wake(self, stream_name: str) -> None:
-        tail = self._tail
-        if tail is not None and tail.stream_name == stream_name:
-            tail.wake()
 
     @property
     def base(self) -> Screen[object]:
@@ -191,9 +186,8 @@ class Viewer(App[None]):
             case messages.Arrived():
                 await self._take_events(message)
             case messages.Streamed(stream_name=name):
-                pieces = self.runner.pieces(name)
-                if name == self.conversation.stream_name:
-                    await self.chat.feed(pieces)
+                if self._tail is not None and name == self.conversation.stream_name:
+                    await self.chat.feed(self._tail.pieces())
             case messages.RunEnded():
                 await self._end_run(message)
             case messages.Added(stream_name=name):
