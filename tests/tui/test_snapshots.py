@@ -16,6 +16,7 @@ from textual.pilot import Pilot
 from messagedb_agent.events.agent import (
     AgentConfigured,
     LLMCallFailed,
+    LLMCallRequested,
     LLMResponseReceived,
     ToolCall,
 )
@@ -88,6 +89,34 @@ def test_a_tool_that_waits_for_approval(desk: Desk) -> None:
         await until(pilot, shows(pilot, "waits for approval"))
         await until(pilot, shows(pilot, "$0.0032"))
         check("approval", text_of(app))
+
+    play(app, story)
+
+
+def test_the_places_to_fork_from(desk: Desk) -> None:
+    app = desk.app(desk.write("0123456789", HISTORY))
+
+    async def story(pilot: Pilot[None]) -> None:
+        await until(pilot, shows(pilot, "• twice"))
+        await until(pilot, shows(pilot, "$0.0032"))
+        await pilot.press("ctrl+f")
+        await until(pilot, shows(pilot, "Fork:"))
+        check("fork", text_of(app))
+
+    play(app, story)
+
+
+def test_what_the_model_saw(desk: Desk) -> None:
+    configured = AgentConfigured(model_name="openai:gpt-5", system_prompt="Be loud.")
+    history = [*HISTORY[:2], configured, *HISTORY[3:], LLMCallRequested(model_name="openai:gpt-5")]
+    app = desk.app(desk.write("0123456789", history))
+
+    async def story(pilot: Pilot[None]) -> None:
+        await until(pilot, shows(pilot, "• twice"))
+        await pilot.press("ctrl+l", "c")
+        await until(pilot, shows(pilot, "what openai:gpt-5 saw"))
+        await until(pilot, shows(pilot, "• twice"))
+        check("context", text_of(app))
 
     play(app, story)
 

@@ -86,6 +86,17 @@ def test_a_question_is_answered_and_the_terminal_given_back(
     assert ">  and" in shown, "typed ahead"
     assert "{" not in shown.split("calculate")[1].partition("}")[2], "nothing is logged there"
 
+    terminal.keys("C-f", "Enter")
+    shown = terminal.wait_for("forked from")
+    assert ">  and" in shown, "what was being written stays"
+
+    terminal.keys("C-l")
+    terminal.wait_for("ThreadForked at 0")
+    terminal.keys("Home")
+    terminal.wait_for("SessionStarted at 0 of")
+    terminal.keys("c")
+    terminal.wait_for("no model was called")
+
     terminal.keys("C-c")
     shown = terminal.wait_for("left with 0")
     assert "goes on" in shown
