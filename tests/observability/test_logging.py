@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import logging as library_logging
 import subprocess
@@ -13,7 +14,7 @@ from messagedb_agent.engine.agent import Agent
 from messagedb_agent.engine.thread import AgentThread
 from messagedb_agent.observability.activity import Activity
 from messagedb_agent.observability.library_logs import bridge_library_logs
-from messagedb_agent.observability.logging import bind, bound, configure, get_logger
+from messagedb_agent.observability.logging import bind, bound, configure, get_logger, written_to
 from messagedb_agent.observability.redaction import REDACTED
 from messagedb_agent.store.memory import MemoryStore
 from messagedb_agent.tools.define import tool
@@ -170,3 +171,14 @@ print([name for name in ("structlog", "opentelemetry.sdk", "opentelemetry") if n
     )
 
     assert done.stdout.strip() == "[]"
+
+
+def test_beside_a_screen_lines_are_written_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("INFO", "json")
+    elsewhere = io.StringIO()
+    with written_to(elsewhere):
+        log.info("unseen")
+    log.info("seen again")
+
+    assert json.loads(elsewhere.getvalue())["event"] == "unseen"
+    assert [line["event"] for line in lines(capsys)] == ["seen again"]

@@ -6,15 +6,18 @@ import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import psycopg
 import pytest
 from textual.pilot import Pilot
 
 from messagedb_agent.engine.agent import Agent
-from messagedb_agent.events.base import Event
+from messagedb_agent.engine.approvals import ApprovalPolicy
+from messagedb_agent.events.base import Event, RecordedEvent
 from messagedb_agent.llm.base import (
     LLM,
     NEVER,
@@ -89,6 +92,22 @@ class Gated:
         return answer
 
 
+def recorded(events: Sequence[Event], start: int = 0) -> list[RecordedEvent]:
+    """Events as a stream gives them, a second apart."""
+    noon = datetime.fromisoformat("2026-01-01T12:00")
+    return [
+        RecordedEvent(
+            id=str(position),
+            event=event,
+            stream_name="agent:v0-x",
+            position=position,
+            global_position=position,
+            time=noon + timedelta(seconds=position),
+        )
+        for position, event in enumerate(events, start)
+    ]
+
+
 class Desk:
     """A category of its own, and screens that look at it."""
 
@@ -119,6 +138,10 @@ class Desk:
             return text.upper()
 
         return Agent(llm=self.llm, tools=ToolRegistry(shout))
+
+    def permissive(self, state: ThreadState) -> Agent:
+        """The same agent, which asks nobody."""
+        return msgspec.structs.replace(self.agent(state), policy=ApprovalPolicy(allow_all=True))
 
     def app(self, stream_name: str | None = None) -> AgentApp:
         services = Services(

@@ -6,18 +6,20 @@ import threading
 
 from textual.pilot import Pilot
 
+from messagedb_agent.engine.live import Announcer
 from messagedb_agent.engine.session import start_session, terminate_session
 from messagedb_agent.engine.thread import AgentThread
 from messagedb_agent.errors import ModelUnavailableError
-from messagedb_agent.events.agent import LLMResponseReceived
+from messagedb_agent.events.agent import LLMCallFailed, LLMResponseReceived
 from messagedb_agent.events.system import SessionStarted, TurnInterrupted
 from messagedb_agent.events.user import ThreadRenamed, ThreadReopened, UserMessageAdded
 from messagedb_agent.llm.scripted import ScriptedModel
+from messagedb_agent.projections.thread_state import THREAD_STATE
 from messagedb_agent.tui.app import AgentApp
-from messagedb_agent.tui.messages import StoreChanged
-from messagedb_agent.tui.widgets.chat import MOST_ROWS
+from messagedb_agent.tui.conversation import BROKEN_OFF, Conversation
+from messagedb_agent.tui.messages import Arrived, StoreChanged
 from messagedb_agent.tui.widgets.live import Live
-from tests.tui.conftest import Desk, play, shows, text_of, until, write
+from tests.tui.conftest import Desk, play, recorded, shows, text_of, until, write
 
 
 def test_a_message_is_answered_on_the_screen(desk: Desk) -> None:
@@ -93,6 +95,40 @@ def test_escape_interrupts_and_the_thread_goes_on(desk: Desk) -> None:
     assert TurnInterrupted in map(type, desk.events(app.conversation.stream_name))
 
 
+def test_what_was_said_before_an_interruption_stays_on_the_screen(desk: Desk) -> None:
+    desk.says({"text": "a b c d", "chunk_delay_seconds": 30})
+    app = desk.app()
+
+    async def story(pilot: Pilot[None]) -> None:
+        await write(pilot, "go")
+        await until(pilot, shows(pilot, "◆ a"))
+        await pilot.press("escape")
+        await until(pilot, shows(pilot, "interrupted · ^r goes on"))
+        shown = text_of(app)
+        assert "◇ a\n" in shown
+        assert BROKEN_OFF in shown
+        assert shown.index("◇ a") < shown.index("· interrupted: user")
+
+    play(app, story)
+
+
+def test_a_failed_call_that_is_tried_again_leaves_no_beginning_of_an_answer() -> None:
+    conversation = Conversation("agent:v0-x")
+    again, last = recorded(
+        [
+            LLMCallFailed(error_message="cut", retryable=True),
+            LLMCallFailed(error_message="cut", retryable=False),
+        ]
+    )
+
+    conversation.take(Arrived("agent:v0-x", (again,), THREAD_STATE.initial), "half an ans")
+    conversation.take(Arrived("agent:v0-x", (last,), THREAD_STATE.initial), "half an answ")
+
+    kinds = [(entry.kind, entry.text) for entry in conversation.presenter.entries]
+    assert [kind for kind, _ in kinds] == ["error", "partial", "error"]
+    assert kinds[1][1] == "half an answ"
+
+
 def test_a_message_during_a_run_is_taken_up_by_it(desk: Desk) -> None:
     gate = desk.hesitates(text="first answer")
     app = desk.app()
@@ -122,6 +158,34 @@ def test_a_run_elsewhere_is_followed(desk: Desk) -> None:
             await write(pilot, "and this?")
             await until(pilot, shows(pilot, "following"))
         await until(pilot, shows(pilot, "> and this?"))
+
+    play(app, story)
+
+
+def test_an_answer_that_is_generated_elsewhere_appears_as_it_comes(desk: Desk) -> None:
+    thread_id = start_session(desk.store, "hello", category=desk.category)
+    stream_name = desk.stream(thread_id)
+    gate = desk.hesitates(text="one two three")
+    app = desk.app(stream_name)
+
+    def drive() -> None:
+        with Announcer(desk.store) as announcer:
+            voice = announcer.voice(stream_name)
+            with AgentThread(
+                desk.store, stream_name, observers=(voice.on_event,), on_delta=voice.on_delta
+            ) as thread:
+                voice.begin()
+                thread.run(desk.agent(thread.state))
+
+    async def story(pilot: Pilot[None]) -> None:
+        await until(pilot, shows(pilot, "unfinished"))
+        elsewhere = threading.Thread(target=drive)
+        elsewhere.start()
+        await until(pilot, shows(pilot, "◆ one"))
+        assert "three" not in text_of(app)
+        gate.set()
+        await until(pilot, shows(pilot, "◆ one two three"))
+        elsewhere.join()
 
     play(app, story)
 
@@ -254,14 +318,14 @@ def test_a_thread_of_ten_thousand_events_has_few_widgets_and_scrolls(desk: Desk)
 
     async def story(pilot: Pilot[None]) -> None:
         await until(pilot, shows(pilot, "answer 4999"))
-        assert app.chat.row_count <= MOST_ROWS
+        assert app.chat.row_count <= app.chat.most_rows
         for _ in range(4):
             app.chat.scroll_home(animate=False)
             await pilot.pause(0.05)
-        assert app.chat.row_count <= MOST_ROWS
+        assert app.chat.row_count <= app.chat.most_rows
         assert "answer 4999" not in text_of(app)
         await until(pilot, lambda: reaches_the_end(app))
-        assert app.chat.row_count <= MOST_ROWS
+        assert app.chat.row_count <= app.chat.most_rows
         await app.chat.to_start()
         await until(pilot, shows(pilot, "answer 1"))
         await app.chat.to_end()

@@ -1,10 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
-
 from messagedb_agent.events.agent import LLMCallFailed, LLMResponseReceived, ToolCall
-from messagedb_agent.events.base import Event, RecordedEvent, UnknownEvent
+from messagedb_agent.events.base import Event, UnknownEvent
 from messagedb_agent.events.tool import (
     ToolApprovalRequested,
     ToolExecutionCompleted,
@@ -18,24 +15,10 @@ from messagedb_agent.events.user import (
 )
 from messagedb_agent.tui.entries import Entry
 from messagedb_agent.tui.presenter import Presenter
+from tests.tui.conftest import recorded
 
 CALL = ToolCall(id="c1", name="shout", arguments={"text": "hi"})
 ASKED_FOR = LLMResponseReceived(tool_calls=(CALL,))
-
-
-def recorded(events: Sequence[Event], start: int = 0) -> list[RecordedEvent]:
-    noon = datetime.fromisoformat("2026-01-01T12:00")
-    return [
-        RecordedEvent(
-            id=str(position),
-            event=event,
-            stream_name="agent:v0-x",
-            position=position,
-            global_position=position,
-            time=noon + timedelta(seconds=position),
-        )
-        for position, event in enumerate(events, start)
-    ]
 
 
 def after(*events: Event) -> list[Entry]:

@@ -16,6 +16,7 @@ from textual.pilot import Pilot
 from messagedb_agent.events.agent import (
     AgentConfigured,
     LLMCallFailed,
+    LLMCallRequested,
     LLMResponseReceived,
     ToolCall,
 )
@@ -36,11 +37,12 @@ ARGUMENTS = {"text": "it is done", "times": 2}
 HISTORY: list[Event] = [
     SessionStarted(thread_id="0123456789"),
     UserMessageAdded(message="Shout it,\nthen tell me what [you] did."),
-    AgentConfigured(model_name="scripted"),
+    AgentConfigured(model_name="openai:gpt-5"),
     LLMResponseReceived(
         content=({"type": "thinking", "thinking": "Shouting is what is wanted."},),
         tool_calls=(ToolCall(id="c1", name="shout", arguments=ARGUMENTS),),
-        token_usage={"total_tokens": 1200},
+        model_name="openai:gpt-5",
+        token_usage={"input_tokens": 1000, "output_tokens": 200, "total_tokens": 1200},
     ),
     ToolExecutionRequested(tool_name="shout", arguments=ARGUMENTS, tool_call_id="c1"),
     ToolExecutionCompleted(
@@ -69,6 +71,7 @@ def test_a_chat_with_every_kind_of_entry(desk: Desk) -> None:
 
     async def story(pilot: Pilot[None]) -> None:
         await until(pilot, shows(pilot, "• twice"))
+        await until(pilot, shows(pilot, "$0.0032"))
         check("chat", text_of(app))
         await pilot.press("ctrl+o")
         app.chat.scroll_home(animate=False)
@@ -84,7 +87,36 @@ def test_a_tool_that_waits_for_approval(desk: Desk) -> None:
     async def story(pilot: Pilot[None]) -> None:
         await until(pilot, lambda: isinstance(app.screen, ApprovalDialog))
         await until(pilot, shows(pilot, "waits for approval"))
+        await until(pilot, shows(pilot, "$0.0032"))
         check("approval", text_of(app))
+
+    play(app, story)
+
+
+def test_the_places_to_fork_from(desk: Desk) -> None:
+    app = desk.app(desk.write("0123456789", HISTORY))
+
+    async def story(pilot: Pilot[None]) -> None:
+        await until(pilot, shows(pilot, "• twice"))
+        await until(pilot, shows(pilot, "$0.0032"))
+        await pilot.press("ctrl+f")
+        await until(pilot, shows(pilot, "Fork:"))
+        check("fork", text_of(app))
+
+    play(app, story)
+
+
+def test_what_the_model_saw(desk: Desk) -> None:
+    configured = AgentConfigured(model_name="openai:gpt-5", system_prompt="Be loud.")
+    history = [*HISTORY[:2], configured, *HISTORY[3:], LLMCallRequested(model_name="openai:gpt-5")]
+    app = desk.app(desk.write("0123456789", history))
+
+    async def story(pilot: Pilot[None]) -> None:
+        await until(pilot, shows(pilot, "• twice"))
+        await pilot.press("ctrl+l", "c")
+        await until(pilot, shows(pilot, "what openai:gpt-5 saw"))
+        await until(pilot, shows(pilot, "• twice"))
+        check("context", text_of(app))
 
     play(app, story)
 
@@ -94,8 +126,9 @@ def test_threads_and_events_beside_the_chat(desk: Desk) -> None:
 
     async def story(pilot: Pilot[None]) -> None:
         await until(pilot, shows(pilot, "• twice"))
+        await until(pilot, shows(pilot, "$0.0032"))
         await pilot.press("ctrl+t")
-        await until(pilot, shows(pilot, "just now"))
+        await until(pilot, shows(pilot, "active · now · $0.0032"))
         check("threads", text_of(app))
         await pilot.press("ctrl+l")
         await until(pilot, shows(pilot, "at 7"))

@@ -48,11 +48,19 @@ class Terminal:
 def terminal(dsn: str, tmp_path: Path) -> Iterator[Terminal]:
     if shutil.which("tmux") is None:
         pytest.skip("tmux is not installed")
+    servers = tmp_path / "mcp.json"
+    servers.write_text('{"mcpServers": {"gone": {"command": "/no/such/program"}}}')
     settings = {
         "DATABASE_URL": dsn,
         "MODEL_NAME": "",
         "PYTHONPATH": str(ROOT / "src"),
         "MESSAGEDB_AGENT_HOME": str(tmp_path / "home"),
+        "MCP_CONFIG": str(servers),
+        "LOG_LEVEL": "DEBUG",
+        "LOG_FORMAT": "json",
+        "ENABLE_TRACING": "true",
+        "OTEL_TRACES_EXPORTER": "console",
+        "OTEL_METRICS_EXPORTER": "none",
         "LC_ALL": "C.UTF-8",
         "PATH": os.environ["PATH"],
         "TERM": "screen-256color",
@@ -64,16 +72,34 @@ def terminal(dsn: str, tmp_path: Path) -> Iterator[Terminal]:
     terminal.close()
 
 
-def test_a_question_is_answered_and_the_terminal_given_back(terminal: Terminal) -> None:
-    terminal.wait_for("new thread")
+def test_a_question_is_answered_and_the_terminal_given_back(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    terminal.wait_for("new thread │ store ok")
 
     terminal.keys("What is", "C-j", "6 * 7?", "Enter", "and")
     shown = terminal.wait_for("6 * 7 = 42")
     assert "> What is\n   6 * 7?" in shown
+    assert "! The MCP server gone can not be started" in shown
     assert "calculate" in shown
     shown = terminal.wait_for("ready │ offline")
     assert ">  and" in shown, "typed ahead"
+    assert "{" not in shown.split("calculate")[1].partition("}")[2], "nothing is logged there"
+
+    terminal.keys("C-f", "Enter")
+    shown = terminal.wait_for("forked from")
+    assert ">  and" in shown, "what was being written stays"
+
+    terminal.keys("C-l")
+    terminal.wait_for("ThreadForked at 0")
+    terminal.keys("Home")
+    terminal.wait_for("SessionStarted at 0 of")
+    terminal.keys("c")
+    terminal.wait_for("no model was called")
 
     terminal.keys("C-c")
     shown = terminal.wait_for("left with 0")
     assert "goes on" in shown
+    logged = (tmp_path / "home" / "tui.log").read_text()
+    assert '"event": "model answered"' in logged
+    assert '"name": "invoke_agent messagedb-agent"' in logged

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from messagedb_agent.cli.ask import ask_about
 from messagedb_agent.cli.interrupt import interruptible
 from messagedb_agent.cli.mcp import tool_servers
-from messagedb_agent.cli.observing import Observation, observed
+from messagedb_agent.cli.observing import telemetry_for
 from messagedb_agent.cli.outcome import EXIT_CODES, explain
 from messagedb_agent.cli.reporter import Reporter
 from messagedb_agent.cli.structured import checked
@@ -19,6 +19,7 @@ from messagedb_agent.cli.wiring import agent_for
 from messagedb_agent.config import Config
 from messagedb_agent.engine.follow import Follower
 from messagedb_agent.engine.live import Announcer, Ears
+from messagedb_agent.engine.observing import Observation, observed
 from messagedb_agent.engine.session import (
     approve,
     deny,
@@ -57,7 +58,8 @@ def drive(
         introduce=not getattr(options, "in_chat", False),
     )
     with (
-        observed(config, thread_id) as observation,
+        telemetry_for(config) as telemetry,
+        observed(thread_id, telemetry) as observation,
         tool_servers(options, config) as servers,
     ):
         run = _Run(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,16 +34,20 @@ def tool_servers(options: argparse.Namespace, config: Config) -> Iterator[McpSer
         yield servers
 
 
-def tools_of(servers: McpServers | None, state: ThreadState) -> tuple[Tool, ...]:
-    """What the servers offer to a thread; what is wrong with them is said on stderr."""
+def tools_of(
+    servers: McpServers | None,
+    state: ThreadState,
+    on_problem: Callable[[str], None] | None = None,
+) -> tuple[Tool, ...]:
+    """What the servers offer to a thread; what is wrong with them `on_problem` hears, or stderr."""
     if servers is None:
         return ()
     from messagedb_agent.cli.progress import Progress
     from messagedb_agent.cli.terminal import complain
 
     current = state.context.configuration
-    with Progress("asking the MCP servers"):
-        return servers.tools(current.tools if current else (), on_problem=complain)
+    with nullcontext() if on_problem else Progress("asking the MCP servers"):
+        return servers.tools(current.tools if current else (), on_problem=on_problem or complain)
 
 
 def examine(options: argparse.Namespace, config: Config) -> tuple[bool, str]:

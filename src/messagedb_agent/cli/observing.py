@@ -1,62 +1,71 @@
-"""What a command that drives a thread lets others see of it: log lines, and traces on request."""
+"""Log lines and traces of a command, as its settings say."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
-from uuid import uuid4
+from contextlib import ExitStack, closing, contextmanager, redirect_stderr
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO, cast
 
 from messagedb_agent.config import Config
-from messagedb_agent.engine.recorder import Annotate, Observer, no_annotations
-from messagedb_agent.observability.activity import Activity
 from messagedb_agent.observability.library_logs import bridge_library_logs
-from messagedb_agent.observability.logging import bound
+from messagedb_agent.observability.logging import written_to
 
 if TYPE_CHECKING:
     from messagedb_agent.observability.telemetry import Telemetry
 
 
-class Observation:
-    """One command's view on one thread; `driving` each time that it opens the thread."""
+@contextmanager
+def telemetry_for(config: Config) -> Iterator[Telemetry | None]:
+    """What sends traces and metrics of the block where ENABLE_TRACING asks for it; else None."""
+    bridge_library_logs()
+    if not config.enable_tracing:
+        yield None
+        return
+    from messagedb_agent.observability.telemetry import Telemetry
 
-    def __init__(self, thread_id: str, run_id: str, telemetry: Telemetry | None) -> None:
-        self._thread_id = thread_id
-        self._run_id = run_id
-        self._telemetry = telemetry
-        self._activity = Activity()
+    telemetry = Telemetry(config.environ)
+    try:
+        yield telemetry
+    finally:
+        telemetry.close()
 
-    def begin(self) -> None:
-        """From here on events are new, not history."""
-        self._activity.begin()
 
-    @contextmanager
-    def driving(self) -> Iterator[tuple[tuple[Observer, ...], Annotate]]:
-        """The observers and the annotation for an `AgentThread`."""
-        self._activity = Activity()
-        if self._telemetry is None:
-            yield (self._activity,), no_annotations
-            return
-        spans = self._telemetry.observe(self._thread_id, self._run_id)
-        try:
-            yield (self._activity, spans), spans.annotate
-        finally:
-            spans.close()
+class _LogFile:
+    """A file that is made when there is something to write; only its owner may read it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: TextIO | None = None
+
+    def write(self, text: str) -> int:
+        if self._file is None:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._path.touch(mode=0o600)
+            self._file = self._path.open("a", encoding="utf-8", errors="backslashreplace")
+        return self._file.write(text)
+
+    def flush(self) -> None:
+        if self._file is not None:
+            self._file.flush()
+
+    def isatty(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
 
 
 @contextmanager
-def observed(config: Config, thread_id: str) -> Iterator[Observation]:
-    """Observe what is done in the block as ENABLE_TRACING and the LOG_ variables say."""
-    bridge_library_logs()
-    run_id = str(uuid4())
-    with bound(thread_id=thread_id, run_id=run_id):
-        if not config.enable_tracing:
-            yield Observation(thread_id, run_id, None)
-            return
-        from messagedb_agent.observability.telemetry import Telemetry
+def telemetry_beside_a_screen(config: Config) -> Iterator[Telemetry | None]:
+    """The same for a command that has the whole terminal: what is logged goes to `tui.log`."""
+    from messagedb_agent.store.embedded import default_home
 
-        telemetry = Telemetry(config.environ)
-        try:
-            yield Observation(thread_id, run_id, telemetry)
-        finally:
-            telemetry.close()
+    log = _LogFile((config.home or default_home(config.environ)) / "tui.log")
+    stream = cast("TextIO", log)
+    with closing(log), written_to(stream), ExitStack() as held:
+        # Exporters that write to a console keep the stderr that they find when they are made.
+        with redirect_stderr(stream):
+            telemetry = held.enter_context(telemetry_for(config))
+        yield telemetry

@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from messagedb_agent.cli.terminal import has_colour, paint, say, tell, visible, write
-from messagedb_agent.cli.usage_view import add_call, no_usage
+from messagedb_agent.engine.costs import add_call, no_usage
 from messagedb_agent.engine.thread import RunResult
 from messagedb_agent.events import agent, tool
 from messagedb_agent.events.base import Event, RecordedEvent

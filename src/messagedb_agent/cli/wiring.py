@@ -169,10 +169,13 @@ def agent_for(
     config: Config,
     state: ThreadState,
     servers: McpServers | None = None,
+    *,
+    on_problem: Callable[[str], None] | None = None,
 ) -> Agent:
     """
     The agent that the options and settings describe, with the tools of the MCP servers.
 
+    What is wrong with a server is told to `on_problem`, or else on stderr.
     A thread keeps its model, prompt and parameters until the options say otherwise.
     """
     from messagedb_agent.cli import model
@@ -182,7 +185,7 @@ def agent_for(
     from messagedb_agent.engine.approvals import ApprovalPolicy
     from messagedb_agent.tools import ToolRegistry, builtin_tools
 
-    tools = ToolRegistry(*builtin_tools(), *tools_of(servers, state))
+    tools = ToolRegistry(*builtin_tools(), *tools_of(servers, state, on_problem))
     llm = model.model_for(options, config, state)
     return Agent(
         llm=llm,

@@ -13,6 +13,12 @@ from messagedb_agent.events.base import RecordedEvent
 from messagedb_agent.llm.base import ModelRequest
 from messagedb_agent.projections.llm_context import LLM_CONTEXT, LLMContext
 
+_VERDICTS = {
+    True: "the very request that was made",
+    False: "NOT the request that was made",
+    None: "no digest was recorded to compare with",
+}
+
 
 class Review(msgspec.Struct, frozen=True, kw_only=True):
     """
@@ -31,6 +37,11 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
     def matches(self) -> bool | None:
         """Whether this is what was sent; None when nothing was recorded to compare with."""
         return None if self.recorded_sha256 is None else self.sha256 == self.recorded_sha256
+
+    @property
+    def verdict(self) -> str:
+        """`matches` in words."""
+        return _VERDICTS[self.matches]
 
 
 def review(history: Sequence[RecordedEvent]) -> Review:

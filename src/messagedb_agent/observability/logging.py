@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TextIO, TypeAlias
 
 DEBUG: Final = 10
 INFO: Final = 20
@@ -33,6 +33,7 @@ class _Settings:
     format: str = "console"
     content: bool = False
     environ: Mapping[str, str] | None = None
+    stream: TextIO | None = None
     writer: Callable[..., None] | None = None
 
 
@@ -95,6 +96,16 @@ def configure(
     _settings.environ = environ
     _settings.content = content and level == "DEBUG"
     _settings.writer = None
+
+
+@contextmanager
+def written_to(stream: TextIO) -> Iterator[None]:
+    """Write lines there in the block, and not to stderr: somebody looks at a screen."""
+    _settings.stream, _settings.writer = stream, None
+    try:
+        yield
+    finally:
+        _settings.stream = _settings.writer = None
 
 
 def logs_content() -> bool:
@@ -163,15 +174,24 @@ def _structlog_writer() -> Callable[..., None]:
 
 
 class _Stderr:
-    """Whatever stderr is when a line is written; one write per line, so that lines stay whole."""
+    """
+    Whatever stderr, or what stands for it, is when a line is written.
+
+    One write per line, so that lines stay whole.
+    """
 
     def __getattr__(self, _level: str) -> Callable[[str], None]:
         return self._line
 
     @staticmethod
     def _line(line: str) -> None:
-        sys.stderr.write(f"{line}\n")
-        sys.stderr.flush()
+        stream = _stream()
+        stream.write(f"{line}\n")
+        stream.flush()
+
+
+def _stream() -> TextIO:
+    return _settings.stream or sys.stderr
 
 
 def _visible(_: Any, __: str, fields: MutableMapping[str, Any]) -> Mapping[str, Any]:
@@ -186,4 +206,4 @@ def _escaped(value: Any) -> Any:
 
 
 def _has_colour() -> bool:
-    return sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    return _stream().isatty() and not os.environ.get("NO_COLOR")

@@ -26,6 +26,13 @@ _TITLES = """
     FROM json_array_elements_text($1::json) AS wanted (stream_name)
 """
 
+_ORIGINS = """
+    SELECT stream_name, data ->> 'origin_stream_name'
+    FROM message_store.messages
+    WHERE stream_name = ANY (ARRAY(SELECT json_array_elements_text($1::json)))
+      AND position = 0 AND type = 'ThreadForked'
+"""
+
 _NEWEST_POSITION = f"""
     SELECT global_position FROM message_store.messages
     WHERE message_store.category(stream_name) = ANY ({CATEGORIES})
@@ -34,7 +41,21 @@ _NEWEST_POSITION = f"""
 
 
 def thread_titles(connection: QuickConnection, stream_names: Sequence[str]) -> dict[str, str]:
-    """The title of each of these threads that has one, by stream name."""
+    """
+    The title of each of these threads that has one, by stream name.
+
+    A fork in which nothing was said yet is called what its origin is called.
+    """
+    titles = _own_titles(connection, stream_names)
+    untitled = json.dumps([name for name in stream_names if name not in titles])
+    rows = connection.query(_ORIGINS, (untitled,)) if len(titles) < len(stream_names) else []
+    origins = {str(fork): str(origin) for fork, origin in rows}
+    shared = _own_titles(connection, sorted(set(origins.values()))) if origins else {}
+    named = {fork: shared[origin] for fork, origin in origins.items() if origin in shared}
+    return {**titles, **named}
+
+
+def _own_titles(connection: QuickConnection, stream_names: Sequence[str]) -> dict[str, str]:
     names = json.dumps(list(stream_names))
     rows = connection.query(_TITLES, (names, str(LONGEST_TITLE)))
     return {str(name): unescape(title) for name, title in rows if title}

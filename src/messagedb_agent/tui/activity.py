@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from messagedb_agent.engine.costs import cost_in_words
 from messagedb_agent.projections.thread_state import ThreadState
 from messagedb_agent.tui.text import one_line
 
@@ -44,7 +45,7 @@ def activity(state: ThreadState | None, *, driving: bool, recent: bool) -> Activ
     if state.session.is_ended:
         return Activity("ended", "ended · ^r reopens")
     if state.calls.pending:
-        return Activity("waiting", "waiting for approval · ^y decides")
+        return Activity("waiting", "needs approval · ^y")
     if state.turn.halted:
         return Activity("halted", _HALTED[state.turn.halted])
     if state.calls.open or state.context.claimed or state.context.wants_answer:
@@ -64,13 +65,23 @@ def _doing(state: ThreadState | None) -> str:
     return "asking the model" if state.context.claimed else "working"
 
 
-def facts(state: ThreadState | None) -> list[str]:
-    """Model, tokens and step of a thread, as far as they are known."""
-    if state is None:
-        return []
-    told = [one_line(state.session.model_name, 24)] if state.session.model_name else []
-    if state.usage.total_tokens:
-        told.append(f"{state.usage.total_tokens:,} tokens")
-    if state.turn.steps:
+def facts(state: ThreadState | None, total_tokens: int, cost: str) -> list[str]:
+    """Tokens, cost and step of a thread, as far as there are any."""
+    told = [f"{tokens(total_tokens)} tokens"] if total_tokens else []
+    if total_tokens and cost:
+        told.append(cost)
+    if state is not None and state.turn.steps:
         told.append(f"step {state.turn.steps}")
     return told
+
+
+def price(cost: float | None) -> str:
+    """US dollars; None when a price is not known."""
+    return "$?" if cost is None else cost_in_words(cost)
+
+
+def tokens(count: int) -> str:
+    """A number of tokens, in thousands or millions when it is long."""
+    if count < 10_000:
+        return f"{count:,}"
+    return f"{count // 1000}k" if count < 1_000_000 else f"{count / 1e6:.1f}M"

@@ -9,7 +9,7 @@ from typing import ClassVar
 from textual import on
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 from textual.widgets import TextArea
 
 from messagedb_agent.engine.session import interrupt_session, reopen_session, terminate_session
@@ -18,13 +18,18 @@ from messagedb_agent.store.base import EventStore
 from messagedb_agent.tui.conversation import key_of
 from messagedb_agent.tui.dialogs.approval import ApprovalDialog, Verdict
 from messagedb_agent.tui.dialogs.ask import AskDialog
-from messagedb_agent.tui.errands import decide, rename
-from messagedb_agent.tui.messages import Added
+from messagedb_agent.tui.dialogs.fork import ForkDialog
+from messagedb_agent.tui.errands import context_at, decide, fork, rename
+from messagedb_agent.tui.forking import ForkPoint, fork_at, fork_points
+from messagedb_agent.tui.messages import Added, Forked, Reviewed
 from messagedb_agent.tui.text import one_line
 from messagedb_agent.tui.viewer import Viewer
+from messagedb_agent.tui.widgets.entry import EntryRow
 from messagedb_agent.tui.widgets.inspector import EventList, Inspector
 from messagedb_agent.tui.widgets.prompt import Prompt
 from messagedb_agent.tui.widgets.sidebar import Sidebar
+
+_OF_THE_THREAD = ("new", "threads", "inspect", "fold", "fork", "go_on", "decide", "rename", "stop")
 
 
 class AgentApp(Viewer):
@@ -35,13 +40,20 @@ class AgentApp(Viewer):
         Binding("ctrl+t", "threads", "Threads", priority=True),
         Binding("ctrl+l", "inspect", "Events", priority=True),
         Binding("ctrl+o", "fold", "Unfold", priority=True),
-        Binding("ctrl+r", "go_on", "Continue", priority=True),
+        Binding("ctrl+f", "fork", "Fork", priority=True),
+        Binding("ctrl+r", "go_on", "Continue", priority=True, show=False),
         Binding("ctrl+y", "decide", "Decide", priority=True, show=False),
         Binding("f2", "rename", "Rename", show=False),
         Binding("escape", "stop", "Stop"),
         Binding("ctrl+c", "copy_or_quit", "Quit", priority=True),
         Binding("q", "quit", "Quit", show=False),
     ]
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What is done to the thread is not done behind a dialog."""
+        if action in _OF_THE_THREAD and isinstance(self.screen, ModalScreen):
+            return False
+        return super().check_action(action, parameters)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the command palette offers."""
@@ -53,6 +65,10 @@ class AgentApp(Viewer):
         yield SystemCommand("Decide", "Answer what tools wait for (^y)", self.action_decide)
         yield SystemCommand("Stop", "Interrupt the running turn (Escape)", self.action_stop)
         yield SystemCommand("End thread", "It takes no more messages", self.action_end)
+        yield SystemCommand(
+            "Fork", "Begin a thread from a message of this one (^f)", self.action_fork
+        )
+        yield SystemCommand("Context", "What the model saw at this point", self.action_context)
         yield SystemCommand("Events", "The raw stream beside the chat (^l)", self.action_inspect)
         yield SystemCommand("Light or dark", "Switch between the two", self.action_light_or_dark)
 
@@ -106,7 +122,7 @@ class AgentApp(Viewer):
 
             def write() -> None:
                 decide(self.services, stream_name, call, verdict)
-                self._wake(stream_name)
+                self.runner.announce(stream_name)
                 if is_last:
                     self.post_safely(Added(stream_name))
 
@@ -145,6 +161,47 @@ class AgentApp(Viewer):
         else:
             self.prompt.focus()
 
+    def action_fork(self) -> None:
+        """Ask from where to fork the thread."""
+        points = fork_points(self.conversation.presenter.entries)
+        if not points:
+            self.notify("there is nothing to fork from yet")
+            return
+        row = next((w for w in self._focused_rows()), None)
+        self.push_screen(ForkDialog(points, row.entry if row else None), self._fork)
+
+    def _focused_rows(self) -> Iterable[EntryRow]:
+        nodes = self.focused.ancestors_with_self if self.focused else ()
+        return (node for node in nodes if isinstance(node, EntryRow))
+
+    def action_fork_here(self) -> None:
+        """Fork the thread right after the event that the inspector shows."""
+        record = self.base.query_one(EventList).selected
+        if record is not None:
+            self._fork(fork_at(record))
+
+    def _fork(self, point: ForkPoint | None) -> None:
+        if point is not None:
+
+            def do() -> None:
+                self.post_safely(Forked(fork(self.services, point), point.message))
+
+            self.runner.apart(do)
+
+    def action_context(self) -> None:
+        """Show what the model saw up to the event that the inspector shows, or to the last."""
+        records = self.conversation.presenter.records
+        selected = self.base.query_one(EventList).selected
+        is_inspecting = self.base.has_class("with-inspector")
+        record = selected if is_inspecting else records[-1] if records else None
+        if record is not None:
+
+            def do() -> None:
+                found = context_at(self.services, record.stream_name, record.position)
+                self.post_safely(Reviewed(found))
+
+            self.runner.apart(do)
+
     async def action_fold(self) -> None:
         """Open all tool calls and thoughts, or close them."""
         await self.chat.fold_all()
@@ -174,11 +231,10 @@ class AgentApp(Viewer):
 
     def action_decide(self) -> None:
         """Ask again about the calls that were put off."""
-        if not isinstance(self.screen, ApprovalDialog):
-            self.conversation.settled.clear()
-            questions = self.conversation.open_questions()
-            if questions and self.activity.condition == "waiting":
-                self._ask_about(questions[0], len(questions))
+        self.conversation.settled.clear()
+        questions = self.conversation.open_questions()
+        if questions and self.activity.condition == "waiting":
+            self._ask_about(questions[0], len(questions))
 
     def action_rename(self) -> None:
         """Ask for a new name."""
@@ -205,7 +261,7 @@ class AgentApp(Viewer):
 
         def do() -> None:
             work(self.services.store, name)
-            self._wake(name)
+            self.runner.announce(name)
 
         self.runner.apart(do)
 

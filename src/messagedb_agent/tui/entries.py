@@ -6,12 +6,15 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-Kind: TypeAlias = Literal["user", "thinking", "answer", "tool", "approval", "error", "system"]
+Kind: TypeAlias = Literal[
+    "user", "thinking", "answer", "partial", "tool", "approval", "error", "system"
+]
 
 SIGNS: dict[Kind, str] = {
     "user": ">",
     "thinking": "~",
     "answer": "◆",
+    "partial": "◇",
     "tool": "→",
     "approval": "?",
     "error": "!",
@@ -38,10 +41,14 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """
     One piece of the chat.
 
-    `position` is that of the event it began with, None for what this program says itself.
+    `position` is that of the event it began with, in the stream that has it: another one's for
+    what a fork shares. Both are None for what this program says itself. `note` is what it
+    says about the text.
     """
 
     kind: Kind
     text: str = ""
+    note: str = ""
     position: int | None = None
+    stream_name: str | None = None
     tool: ToolView | None = None

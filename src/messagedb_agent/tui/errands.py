@@ -1,12 +1,16 @@
-"""Short writes on somebody's behalf: a decision about a call, a new name."""
+"""Errands to the store on somebody's behalf: a decision about a call, a new name, a fork."""
 
 from __future__ import annotations
 
+from messagedb_agent.engine.history import read_history
+from messagedb_agent.engine.review import Review, review
 from messagedb_agent.engine.session import approve, deny
+from messagedb_agent.engine.travel import fork_thread
 from messagedb_agent.events.user import ThreadRenamed
 from messagedb_agent.projections.tool_calls import CallState
 from messagedb_agent.store.base import NewEvent
 from messagedb_agent.tui.dialogs.approval import Verdict
+from messagedb_agent.tui.forking import ForkPoint
 from messagedb_agent.tui.services import Services
 
 
@@ -37,3 +41,15 @@ def rename(services: Services, stream_name: str, title: str) -> None:
         event=ThreadRenamed(title=title), metadata={"correlationStreamName": stream_name}
     )
     services.store.append(stream_name, [event])
+
+
+def fork(services: Services, point: ForkPoint) -> str:
+    """Begin a thread that shares what leads up to a point; the name of its stream."""
+    stream_name = services.new_stream()
+    fork_thread(services.store, point.stream_name, stream_name, point.position)
+    return stream_name
+
+
+def context_at(services: Services, stream_name: str, position: int) -> Review:
+    """What the model saw when it was last called up to a position."""
+    return review(read_history(services.store, stream_name, position))

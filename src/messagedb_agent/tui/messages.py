@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from textual.message import Message
 
+from messagedb_agent.engine.review import Review
 from messagedb_agent.events.base import RecordedEvent
 from messagedb_agent.projections.thread_state import ThreadState
 from messagedb_agent.store.threads import ThreadSummary
@@ -77,6 +78,23 @@ class StoreChanged(Told):
         self.problem = problem
 
 
+class Forked(Told):
+    """There is a new thread to be shown; `message` is to be said differently in it."""
+
+    def __init__(self, stream_name: str, message: str | None) -> None:
+        super().__init__()
+        self.stream_name = stream_name
+        self.message = message
+
+
+class Reviewed(Told):
+    """It was found out what the model saw."""
+
+    def __init__(self, found: Review) -> None:
+        super().__init__()
+        self.found = found
+
+
 class Listed(Told):
     """The threads there are, newest first, and their titles by stream name."""
 
@@ -84,6 +102,14 @@ class Listed(Told):
         super().__init__()
         self.threads = threads
         self.titles = titles
+
+
+class Priced(Told):
+    """What threads cost so far in US dollars, by stream name; None where a price is not known."""
+
+    def __init__(self, costs: dict[str, float | None]) -> None:
+        super().__init__()
+        self.costs = costs
 
 
 Post = Callable[[Told], object]

@@ -68,9 +68,9 @@ class Presenter:
                 self._add(_KINDS[told.voice], told.text, record)
         return self._changed
 
-    def note(self, kind: Kind, text: str) -> set[int]:
+    def note(self, kind: Kind, text: str, note: str = "") -> set[int]:
         """Add what the program itself has to say; it is in no stream."""
-        self.entries.append(Entry(kind=kind, text=text))
+        self.entries.append(Entry(kind=kind, text=text, note=note))
         return {len(self.entries) - 1}
 
     def said(self) -> list[str]:
@@ -78,17 +78,30 @@ class Presenter:
         return [item.text for item in self.entries if item.kind == "user"]
 
     def _add(
-        self, kind: Kind, text: str, record: RecordedEvent, view: ToolView | None = None
+        self,
+        kind: Kind,
+        text: str,
+        record: RecordedEvent,
+        view: ToolView | None = None,
+        note: str = "",
     ) -> int:
-        self.entries.append(Entry(kind=kind, text=text, position=record.position, tool=view))
+        added = Entry(
+            kind=kind,
+            text=text,
+            note=note,
+            position=record.position,
+            stream_name=record.stream_name,
+            tool=view,
+        )
+        self.entries.append(added)
         index = len(self.entries) - 1
         self._changed.add(index)
         return index
 
     def _user(self, record: RecordedEvent, event: user.UserMessageAdded) -> None:
         extra = sum(1 for block in event.content or () if block.get("type") != "text")
-        attached = f"\n[and {extra} attachment{'s' * (extra > 1)}]" if extra else ""
-        self._add("user", f"{event.message}{attached}", record)
+        attached = f"and {extra} attachment{'s' * (extra > 1)}" if extra else ""
+        self._add("user", event.message, record, note=attached)
 
     def _answer(self, record: RecordedEvent, event: agent.LLMResponseReceived) -> None:
         if thought := thinking(event.content or ()):

@@ -11,7 +11,7 @@ from messagedb_agent.tui.text import clipped, compact, duration, one_line, prett
 _TITLE_WIDTH = 160
 
 # Readable on dark and on light, and no other kind's colour.
-_TOOL_STYLE = "bold #2aa198"
+_TOOL_STYLE = "bold #17877f"
 
 _RESULT_STYLES: dict[ToolStatus, str] = {
     "done": "$text-success",
@@ -25,6 +25,12 @@ def plain(text: str, style: str = "") -> Content:
     """A text as it is, but for what can not be seen."""
     shown = visible(clipped(text))
     return Content.styled(shown, style) if style else Content(shown)
+
+
+def with_note(entry: Entry) -> Content:
+    """The text of an entry, and what is said about it."""
+    note = plain(f"\n[{entry.note}]", "dim") if entry.note else Content("")
+    return plain(entry.text) + note
 
 
 def markdown_parser() -> MarkdownIt:
@@ -60,19 +66,21 @@ def _result_line(view: ToolView) -> Content:
     style = _RESULT_STYLES.get(view.status, "dim")
     match view.status:
         case "done":
-            text = f"← {one_line(compact(view.result), _TITLE_WIDTH)}"
+            mark = "← "
         case "failed":
-            text = f"← ! {one_line(compact(view.result), _TITLE_WIDTH)}"
+            mark = "← ! "
         case "rejected":
-            text = f"← rejected: {one_line(compact(view.result), _TITLE_WIDTH)}"
+            mark = "← rejected: "
         case "waiting":
-            text = "? waits for approval"
+            return Content("\n  ") + Content.styled("? waits for approval", style)
         case "running":
-            text = "… running"
+            return Content("\n  ") + Content.styled("… running", style)
         case _:
             return Content("")
-    took = f" · {duration(view.duration_ms)}" if view.duration_ms is not None else ""
-    return Content(f"\n{'  '}") + Content.styled(text, style) + Content.styled(took, "dim")
+    # In front of the result: what does not fit on the line is cut.
+    took = f"{duration(view.duration_ms)} · " if view.duration_ms is not None else ""
+    result = Content.styled(one_line(compact(view.result), _TITLE_WIDTH), style)
+    return Content("\n  ") + Content.styled(mark, style) + Content.styled(took, "dim") + result
 
 
 def details(entry: Entry) -> Content:

@@ -6,11 +6,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+from messagedb_agent.engine.live import Announcer, Voice
+from messagedb_agent.engine.observing import observed
 from messagedb_agent.engine.session import add_message
 from messagedb_agent.engine.thread import AgentThread
 from messagedb_agent.errors import AgentError, ThreadBusyError
-from messagedb_agent.llm.base import Delta
-from messagedb_agent.tui.messages import Added, Failed, Post, RunEnded, Streamed
+from messagedb_agent.store.stream import parse_stream_name
+from messagedb_agent.tui.messages import Added, Failed, Post, RunEnded
 from messagedb_agent.tui.services import Services
 
 Prepare = Callable[[AgentThread], None]
@@ -45,19 +47,17 @@ class Run:
         *,
         message: str | None,
         post: Post,
-        on_event: Callable[[], None],
+        voice: Voice,
     ) -> None:
         self.stream_name = stream_name
         self._services = services
         self._prepare = prepare
         self._message = message
         self._post = post
-        self._on_event = on_event
+        self._voice = voice
         self._stopped = threading.Event()
         self._again = threading.Event()
         self._thread: AgentThread | None = None
-        self._pieces: list[Delta] = []
-        self._pieces_lock = threading.Lock()
         self._worker = threading.Thread(target=self._go, name=f"run {stream_name}", daemon=True)
 
     def start(self) -> None:
@@ -83,21 +83,6 @@ class Run:
         """Wait until the run is over, or for so long."""
         self._worker.join(max(0.0, seconds))
 
-    def pieces(self) -> list[Delta]:
-        """The pieces of the answer that came since the last call."""
-        with self._pieces_lock:
-            taken, self._pieces = self._pieces, []
-        return taken
-
-    def _on_delta(self, delta: Delta) -> None:
-        with self._pieces_lock:
-            is_first = not self._pieces
-            self._pieces.append(delta)
-        # One message for all pieces that come until it is handled: a slow terminal gets
-        # fewer, larger pieces instead of a queue.
-        if is_first:
-            self._post(Streamed(self.stream_name))
-
     def _go(self) -> None:
         problem: str | None = None
         try:
@@ -109,16 +94,23 @@ class Run:
         except Exception as error:  # noqa: BLE001 - shown to the person; the screen must go on
             problem = f"{type(error).__name__}: {error}"
         finally:
-            self._on_event()
             self._post(RunEnded(self.stream_name, problem, unsent=self._message))
 
     def _drive(self) -> None:
-        with AgentThread(
-            self._services.store,
-            self.stream_name,
-            observers=(lambda _record: self._on_event(),),
-            on_delta=self._on_delta,
-        ) as thread:
+        thread_id = parse_stream_name(self.stream_name).thread_id
+        with (
+            observed(thread_id, self._services.telemetry) as observation,
+            observation.driving() as (observers, annotate),
+            AgentThread(
+                self._services.store,
+                self.stream_name,
+                observers=(*observers, self._voice.on_event),
+                on_delta=self._voice.on_delta,
+                annotate=annotate,
+            ) as thread,
+        ):
+            observation.begin()
+            self._voice.begin()
             # Written down before anything can go wrong, a model that is not set up for one.
             self._prepare(thread)
             thread.commit()
@@ -148,10 +140,10 @@ class Run:
 class Runner:
     """The runs of this program, at most one for each thread."""
 
-    def __init__(self, services: Services, post: Post, on_event: Callable[[str], None]) -> None:
+    def __init__(self, services: Services, post: Post) -> None:
         self._services = services
         self._post = post
-        self._on_event = on_event
+        self._announcer = Announcer(services.store)
         self._runs: dict[str, Run] = {}
 
     def is_driving(self, stream_name: str) -> bool:
@@ -171,7 +163,7 @@ class Runner:
 
         def add() -> None:
             add_message(self._services.store, stream_name, message)
-            self._on_event(stream_name)
+            self.announce(stream_name)
             self._post(Added(stream_name))
 
         self.apart(add, message)
@@ -189,10 +181,9 @@ class Runner:
         if run := self._runs.get(stream_name):
             run.stop()
 
-    def pieces(self, stream_name: str) -> list[Delta]:
-        """The pieces of the running answer that came since the last call."""
-        run = self._runs.get(stream_name)
-        return run.pieces() if run else []
+    def announce(self, stream_name: str) -> None:
+        """Tell whoever watches a thread, here and elsewhere, that it has new events."""
+        self._announcer.say_event(stream_name)
 
     def go_on(self, stream_name: str) -> None:
         """There is something new to do in a thread: for its run, or else for another one."""
@@ -228,6 +219,7 @@ class Runner:
             run.stop()
         for run in runs:
             run.wait(deadline - time.monotonic())
+        self._announcer.close()
 
     def _start(self, stream_name: str, prepare: Prepare, message: str | None) -> None:
         if stream_name in self._runs:
@@ -238,6 +230,6 @@ class Runner:
             prepare,
             message=message,
             post=self._post,
-            on_event=lambda: self._on_event(stream_name),
+            voice=self._announcer.voice(stream_name),
         )
         run.start()

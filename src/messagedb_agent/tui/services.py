@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from messagedb_agent.engine.agent import Agent
 from messagedb_agent.projections.thread_state import ThreadState
@@ -18,6 +18,9 @@ from messagedb_agent.store.stream import (
     generate_thread_id,
 )
 
+if TYPE_CHECKING:
+    from messagedb_agent.observability.telemetry import Telemetry
+
 
 class Store(EventStore, Protocol):
     """An event store that also lends a database connection, to list threads with."""
@@ -26,17 +29,23 @@ class Store(EventStore, Protocol):
         """A psycopg connection in autocommit mode, given back when the block ends."""
         ...
 
+    def session(self) -> Any:
+        """A psycopg connection of one's own, to be closed."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
     """
     The store, the agent for a thread in a given state, and whose decisions these are.
 
+    Runs are traced with `telemetry`, if there is any.
     `make_agent` may raise any `AgentError`; that is shown, and the thread stays as it is.
     """
 
     store: Store
     make_agent: Callable[[ThreadState], Agent]
+    telemetry: Telemetry | None = None
     who: str = "unknown"
     category: str = DEFAULT_CATEGORY
     version: str = DEFAULT_VERSION

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 
 from textual import on
@@ -14,6 +15,7 @@ from textual.widgets import Footer, Markdown, Static
 from messagedb_agent.tui import messages
 from messagedb_agent.tui.activity import Activity
 from messagedb_agent.tui.conversation import Conversation
+from messagedb_agent.tui.dialogs.context import ContextScreen
 from messagedb_agent.tui.runner import Runner
 from messagedb_agent.tui.services import Services
 from messagedb_agent.tui.tail import Tail, ThreadList
@@ -44,13 +46,17 @@ class Viewer(App[None]):
 
     def __init__(self, services: Services, stream_name: str | None = None) -> None:
         super().__init__()
+        if "TEXTUAL_ANIMATIONS" not in os.environ:
+            # Scrolling in many small steps makes a slow line slower.
+            self.animation_level = "none"
         self.services = services
         self.conversation = Conversation(stream_name or services.new_stream())
-        self.runner = Runner(services, self.post_safely, self._wake)
+        self.runner = Runner(services, self.post_safely)
         self._is_new = stream_name is None
         self._tail: Tail | None = None
         self._threads: ThreadList | None = None
         self._problem: str | None = None
+        self._costs: dict[str, float | None] = {}
 
     def compose(self) -> ComposeResult:
         """Title, threads, chat, events, status, prompt, keys."""
@@ -84,11 +90,6 @@ class Viewer(App[None]):
         except RuntimeError:
             # The event loop has ended: there is nobody left to tell.
             return
-
-    def _wake(self, stream_name: str) -> None:
-        tail = self._tail
-        if tail is not None and tail.stream_name == stream_name:
-            tail.wake()
 
     @property
     def base(self) -> Screen[object]:
@@ -130,6 +131,8 @@ class Viewer(App[None]):
         await self.chat.end_live()
         await self.chat.show(self.conversation.presenter.entries)
         self._tail = Tail(self.services, stream_name, self.post_safely)
+        if self._threads is not None:
+            self._threads.include(stream_name)
         self.sidebar.mark(stream_name)
         self.refresh_all()
         self.prompt.focus()
@@ -158,8 +161,14 @@ class Viewer(App[None]):
         if not self._is_shown:
             return
         status = self.base.query_one(StatusLine)
-        running = len(self.runner.streams)
-        status.show(self.activity, self.conversation.state, self._problem, running)
+        state = self.conversation.state
+        status.show(
+            self.activity,
+            (state.session.model_name if state else None) or "",
+            self.conversation.facts(self._costs),
+            problem=self._problem,
+            running=len(self.runner.streams),
+        )
 
     async def note(self, problem: str) -> None:
         """Say in the chat what went wrong, without a word of it in the stream."""
@@ -177,9 +186,8 @@ class Viewer(App[None]):
             case messages.Arrived():
                 await self._take_events(message)
             case messages.Streamed(stream_name=name):
-                pieces = self.runner.pieces(name)
-                if name == self.conversation.stream_name:
-                    await self.chat.feed(pieces)
+                if self._tail is not None and name == self.conversation.stream_name:
+                    await self.chat.feed(self._tail.pieces())
             case messages.RunEnded():
                 await self._end_run(message)
             case messages.Added(stream_name=name):
@@ -190,17 +198,33 @@ class Viewer(App[None]):
                 await self.note(problem)
             case messages.StoreChanged(problem=away):
                 self._tell_store(away)
+            case _:
+                await self._hear_results(message)
+
+    async def _hear_results(self, message: messages.Told) -> None:
+        match message:
             case messages.Listed(threads=threads, titles=titles):
                 self.sidebar.show(threads, titles)
+            case messages.Priced(costs=costs):
+                self._costs = costs
+                self.sidebar.price(costs)
+                self.tick()
+            case messages.Forked(stream_name=name, message=said):
+                await self.open(name)
+                self._give_back(said)
+            case messages.Reviewed(found=found):
+                self.push_screen(ContextScreen(found))
 
     async def _take_events(self, message: messages.Arrived) -> None:
         conversation = self.conversation
         if message.stream_name != conversation.stream_name:
             return
         is_first = not conversation.presenter.records
-        changed = conversation.take(message)
+        changed = conversation.take(message, self.chat.streamed)
         if conversation.ends_answer(message):
             await self.chat.end_live()
+            if self._threads is not None:
+                self._threads.wake()
         if is_first:
             await self.chat.show(conversation.presenter.entries)
         else:
@@ -216,7 +240,7 @@ class Viewer(App[None]):
         self.tick()
 
     def _give_back(self, unsent: str | None) -> None:
-        """A message that could not be recorded is to be edited and sent again."""
+        """A message that is to be edited and sent again; what is being written stays."""
         if unsent and not self.prompt.text:
             self.prompt.set_text(unsent)
 
@@ -224,16 +248,23 @@ class Viewer(App[None]):
         self.runner.ended(message.stream_name)
         problem = message.problem
         if message.stream_name == self.conversation.stream_name:
-            if not self.is_driving:
-                await self.chat.end_live()
             self._give_back(message.unsent)
-            if problem:
-                # The run's last events may still be on their way; they come first.
-                self.set_timer(NOTE_SECONDS, partial(self.note, problem))
+            # The run's last events may still be on their way; they come first.
+            self.set_timer(NOTE_SECONDS, partial(self._settle, self.conversation, problem))
         elif problem:
             self.notify(one_line(problem, 300), severity="error", markup=False)
         self.refresh_all()
         self.something_changed()
+
+    async def _settle(self, conversation: Conversation, problem: str | None) -> None:
+        """After a run: show what no event tells."""
+        if conversation is not self.conversation or not self._is_shown:
+            return
+        if problem:
+            if not self.is_driving:
+                await self.chat.update(conversation.keep(self.chat.streamed))
+                await self.chat.end_live()
+            await self.note(problem)
 
     @on(Markdown.LinkClicked)
     def _tell_link(self, message: Markdown.LinkClicked) -> None:

@@ -16,12 +16,6 @@ from messagedb_agent.projections.messages import AssistantMessage, Message, User
 from messagedb_agent.projections.transcript import files_in
 from messagedb_agent.store.stream import parse_stream_name
 
-_VERDICTS = {
-    True: "the very request that was made",
-    False: "NOT the request that was made",
-    None: "no digest was recorded to compare with",
-}
-
 
 def context(options: argparse.Namespace) -> int:
     """Print what the model saw when it was called; exit code 1 when that can't be derived."""
@@ -59,7 +53,7 @@ def _as_object(found: Review, stream_name: str) -> dict[str, Any]:
 
 def _print(found: Review) -> None:
     request = found.request
-    count = f"{len(request.messages)} messages, {_VERDICTS[found.matches]}"
+    count = f"{len(request.messages)} messages, {found.verdict}"
     say(paint(f"{visible(request.model_name)} at position {found.position}: {count}", "bold"))
     _section("system prompt", request.system_prompt)
     if request.parameters:

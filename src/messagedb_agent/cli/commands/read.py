@@ -12,8 +12,8 @@ from messagedb_agent.cli.listing import table, wanted_threads
 from messagedb_agent.cli.progress import Progress
 from messagedb_agent.cli.terminal import paint, say, tell, visible, write
 from messagedb_agent.cli.transcript_view import STYLES, blocks, title_of
-from messagedb_agent.cli.usage_view import add_call, in_words, no_usage, summed
 from messagedb_agent.cli.wiring import category_of, configuration, reader, writer
+from messagedb_agent.engine.costs import add_call, in_words, no_usage, summed
 from messagedb_agent.events.codec import EventRow, decode, decode_event
 from messagedb_agent.events.json_text import from_json
 from messagedb_agent.projections.transcript import Voice, entry

@@ -9,6 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from messagedb_agent.cli.ask import who_am_i
+from messagedb_agent.cli.mcp import tool_servers
+from messagedb_agent.cli.observing import telemetry_beside_a_screen
 from messagedb_agent.cli.terminal import tell
 from messagedb_agent.cli.wiring import agent_for, category_of, configuration, reader, writer
 from messagedb_agent.errors import ConfigurationError, UsageError
@@ -31,30 +33,52 @@ def run(options: argparse.Namespace) -> int:
     if options.thread_id:
         with reader(config) as connection:
             stream_name = find_stream(connection, category_of(options), options.thread_id)
-    told: list[AgentApp] = []
-
-    def on_wait(reason: str) -> None:
-        from messagedb_agent.tui.messages import StoreChanged
-
-        for app in told:
-            app.post_safely(StoreChanged(reason))
-
-    with writer(config, on_wait) as store:
+    told = _Told()
+    with (
+        telemetry_beside_a_screen(config) as telemetry,
+        tool_servers(options, config) as servers,
+        writer(config, told.store_is_away) as store,
+    ):
         from messagedb_agent.tui.services import Services
 
         services = Services(
             store=store,
-            make_agent=partial(agent_for, options, config),
+            make_agent=partial(
+                agent_for, options, config, servers=servers, on_problem=told.problem
+            ),
+            telemetry=telemetry,
             who=who_am_i(),
             category=options.category,
             version=options.version,
             shards=config.shards,
         )
         app = _app(services, stream_name)
-        told.append(app)
+        told.app = app
         app.run()
         app.runner.close(LEAVING_SECONDS)
     return _leave(app)
+
+
+class _Told:
+    """Leads to the screen, once there is one, what others would say on stderr."""
+
+    def __init__(self) -> None:
+        self.app: AgentApp | None = None
+        self._known: set[str] = set()
+
+    def store_is_away(self, reason: str) -> None:
+        from messagedb_agent.tui.messages import StoreChanged
+
+        if self.app is not None:
+            self.app.post_safely(StoreChanged(reason))
+
+    def problem(self, problem: str) -> None:
+        from messagedb_agent.tui.messages import Failed
+
+        # Each run finds the same servers down.
+        if self.app is not None and problem not in self._known:
+            self._known.add(problem)
+            self.app.post_safely(Failed(problem))
 
 
 def _app(services: Services, stream_name: str | None) -> AgentApp:

@@ -8,8 +8,8 @@ from collections import defaultdict
 from typing import Any
 
 from messagedb_agent.cli.terminal import paint, say, visible
-from messagedb_agent.cli.usage_view import cost_in_words, summed
 from messagedb_agent.cli.wiring import category_of, configuration, reader
+from messagedb_agent.engine.costs import cost_in_words, summed
 from messagedb_agent.store.usage import UsageSum, category_usage
 
 _NAMES = {"model": "model_name", "day": "day", "thread": "thread_id"}

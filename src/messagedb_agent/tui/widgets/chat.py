@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from textual.containers import VerticalScroll
 
@@ -11,17 +11,19 @@ from messagedb_agent.tui.entries import Entry
 from messagedb_agent.tui.widgets.entry import EntryRow
 from messagedb_agent.tui.widgets.live import Live
 
-FIRST_ROWS = 15
-MORE_ROWS = 12
-MOST_ROWS = 60
+# Few at once: each row costs milliseconds, and nobody should feel the window move.
+FIRST_ROWS = 8
+MORE_ROWS = 4
+FEWEST_ROWS = 30
 
 
 class Chat(VerticalScroll):
     """
     Shows the end of a list of entries, and the rest as somebody scrolls there.
 
-    Only a window of at most `MOST_ROWS` entries has widgets. The window moves when an end of
-    it comes into view; what is on the screen stays where it is.
+    Only a window of at most `most_rows` entries has widgets. The window moves when an end of
+    it comes near the view; what is on the screen stays where it is. It moves on this widget's
+    behalf and changes on the app's, so `_rows` is always what it is to be once all is mounted.
     """
 
     def __init__(self) -> None:
@@ -43,6 +45,11 @@ class Chat(VerticalScroll):
     def row_count(self) -> int:
         """How many entries have widgets."""
         return len(self._rows)
+
+    @property
+    def most_rows(self) -> int:
+        """How many may have: enough for the view and what is near it, if each has one line."""
+        return max(FEWEST_ROWS, 2 * self.size.height + MORE_ROWS)
 
     @property
     def _end(self) -> int:
@@ -99,20 +106,29 @@ class Chat(VerticalScroll):
         if follows:
             await self._catch_up()
 
+    @property
+    def _is_reading(self) -> bool:
+        """Whether somebody looks at something else than the end."""
+        return not self.is_anchored or self._anchor_released
+
     async def _catch_up(self) -> None:
         """Mount what was added at the end, unless somebody reads far above it."""
-        is_reading = not self.is_anchored or self._anchor_released
-        if len(self._entries) - self._end > MOST_ROWS and not is_reading:
+        if len(self._entries) - self._end > self.most_rows and not self._is_reading:
             await self.show(self._entries)
-        elif not is_reading:
+        elif not self._is_reading:
             await self._add_below(len(self._entries))
             await self._drop_above()
-        elif len(self._rows) < MOST_ROWS:
-            await self._add_below(min(len(self._entries), self._first + MOST_ROWS))
+        elif len(self._rows) < self.most_rows:
+            await self._add_below(min(len(self._entries), self._first + self.most_rows))
 
     async def feed(self, pieces: Sequence[Delta]) -> None:
         """Show more of the answer that is being generated."""
         await self._live.feed(pieces)
+
+    @property
+    def streamed(self) -> str:
+        """The text of that answer so far."""
+        return self._live.said
 
     async def end_live(self) -> None:
         """The answer is complete, or there will be none."""
@@ -125,19 +141,29 @@ class Chat(VerticalScroll):
             await row.fold(is_open=self._is_open)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Move the window when its end comes into view."""
+        """Move the window when its end comes near the view."""
         super().watch_scroll_y(old_value, new_value)
         if self._is_moving or not self._rows:
             return
-        if new_value < old_value and new_value <= self._margin and self._first > 0:
-            self._is_moving = True
-            self.call_next(self._move_up)
-        elif new_value > old_value and new_value >= self.max_scroll_y - self._margin:
-            if self._end < len(self._entries):
-                self._is_moving = True
-                self.call_next(self._move_down)
-            elif not self.is_anchored and new_value >= self.max_scroll_y:
+        if new_value < old_value:
+            self._go_on_up()
+        elif new_value > old_value and not self._go_on_down():
+            is_at_end = self._end == len(self._entries) and new_value >= self.max_scroll_y
+            if is_at_end and not self.is_anchored:
                 self.anchor()
+
+    def _go_on_up(self) -> bool:
+        self._is_moving = self._first > 0 and self.scroll_y <= self._margin
+        if self._is_moving:
+            self.call_next(self._move_up)
+        return self._is_moving
+
+    def _go_on_down(self) -> bool:
+        is_near = self.scroll_y >= self.max_scroll_y - self._margin
+        self._is_moving = self._end < len(self._entries) and is_near
+        if self._is_moving:
+            self.call_next(self._move_down)
+        return self._is_moving
 
     @property
     def _margin(self) -> int:
@@ -149,38 +175,37 @@ class Chat(VerticalScroll):
         start = max(0, self._first - MORE_ROWS)
         rows = [self._row(entry) for entry in self._entries[start : self._first]]
         with self.app.batch_update():
-            await self.mount_all(rows, before=0)
             self._rows, self._first = [*rows, *self._rows], start
-            surplus, self._rows = self._rows[MOST_ROWS:], self._rows[:MOST_ROWS]
+            await self.mount_all(rows, before=0)
+            surplus, self._rows = self._rows[self.most_rows :], self._rows[: self.most_rows]
             await self._remove(surplus)
         if self._end < len(self._entries):
             # The end of the window is not the end of the thread, so nothing to stay at.
             self.anchor(anchor=False)
-        self.call_after_refresh(self._hold, held, offset)
+        self.call_after_refresh(self._hold, held, offset, self._go_on_up)
 
     async def _move_down(self) -> None:
         held, offset = self._rows[-1], self._offset_of(self._rows[-1])
         with self.app.batch_update():
             await self._add_below(min(len(self._entries), self._end + MORE_ROWS))
             await self._drop_above()
-        self.call_after_refresh(self._hold, held, offset)
+        self.call_after_refresh(self._hold, held, offset, self._go_on_down)
 
     async def _add_below(self, end: int) -> None:
         rows = [self._row(entry) for entry in self._entries[self._end : end]]
         if rows:
-            await self.mount_all(rows, before=self._live)
             self._rows += rows
+            await self.mount_all(rows, before=self._live)
 
     async def _drop_above(self) -> None:
-        surplus = len(self._rows) - MOST_ROWS
+        surplus = len(self._rows) - self.most_rows
         if surplus > 0:
             dropped, self._rows = self._rows[:surplus], self._rows[surplus:]
             self._first += surplus
             await self._remove(dropped)
 
     async def _remove(self, rows: Sequence[EntryRow]) -> None:
-        for row in rows:
-            await row.remove()
+        await self.remove_children(rows)
 
     def _row(self, entry: Entry) -> EntryRow:
         return EntryRow(entry, is_open=self._is_open)
@@ -189,7 +214,8 @@ class Chat(VerticalScroll):
         """How far below the upper edge of the view a row begins."""
         return row.virtual_region.y - self.scroll_y
 
-    def _hold(self, row: EntryRow, offset: float) -> None:
-        """Put a row back to where it was on the screen."""
-        self.scroll_to(y=row.virtual_region.y - offset, animate=False, immediate=True)
-        self._is_moving = False
+    def _hold(self, row: EntryRow, offset: float, go_on: Callable[[], bool]) -> None:
+        """Put a row back to where it was on the screen, and go on if that was not enough."""
+        if self._is_reading:
+            self.scroll_to(y=row.virtual_region.y - offset, animate=False, immediate=True)
+        go_on()

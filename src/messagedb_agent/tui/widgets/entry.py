@@ -17,6 +17,7 @@ from messagedb_agent.tui.render import (
     markdown_parser,
     markdown_source,
     plain,
+    with_note,
 )
 
 FOLDING = ("tool", "thinking")
@@ -81,6 +82,11 @@ class EntryRow(Horizontal):
         self._entry = entry
         self._is_open = is_open
 
+    @property
+    def entry(self) -> Entry:
+        """What the row shows."""
+        return self._entry
+
     def compose(self) -> ComposeResult:
         """The sign, and the body that fits the kind."""
         yield Static(SIGNS[self._entry.kind], classes="sign")
@@ -91,7 +97,10 @@ class EntryRow(Horizontal):
             return Fold(self._entry, is_open=self._is_open)
         if self._entry.kind == "answer":
             return markdown(self._entry.text)
-        return Static(plain(self._entry.text), classes="body")
+        if self._entry.kind == "partial":
+            note = Static(plain(self._entry.note), classes="note")
+            return Vertical(markdown(self._entry.text), note, classes="body")
+        return Static(with_note(self._entry), classes="body")
 
     async def show(self, entry: Entry) -> None:
         """Show a later state of the same entry."""
@@ -99,7 +108,7 @@ class EntryRow(Horizontal):
         for fold in self.query(Fold):
             fold.show(entry)
         for body in self.query(".body").results(Static):
-            body.update(plain(entry.text))
+            body.update(with_note(entry))
 
     async def fold(self, *, is_open: bool) -> None:
         """Open or close it, if it folds."""

@@ -27,7 +27,7 @@ from messagedb_agent.tui.text import one_line, pretty
 class EventList(ScrollView, can_focus=True):
     """One line for each event; only the lines in view are ever made."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"events--cursor", "events--line"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"events--cursor", "events--line", "events--shared"}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "Up", show=False),
         Binding("down,j", "move(1)", "Down", show=False),
@@ -35,6 +35,8 @@ class EventList(ScrollView, can_focus=True):
         Binding("pagedown", "move(10)", "Page down", show=False),
         Binding("home", "move(-1000000000)", "First", show=False),
         Binding("end", "move(1000000000)", "Last", show=False),
+        Binding("f", "app.fork_here", "Fork here"),
+        Binding("c", "app.context", "Context"),
     ]
 
     cursor: reactive[int] = reactive(0)
@@ -59,6 +61,19 @@ class EventList(ScrollView, can_focus=True):
             self.cursor = max(0, len(records) - 1)
         self.refresh()
 
+    def on_resize(self) -> None:
+        """Keep the selected event in view; before this there was nothing to scroll."""
+        self.call_after_refresh(self._into_view)
+
+    @property
+    def selected(self) -> RecordedEvent | None:
+        """The event under the cursor."""
+        return self._records[self.cursor] if self._records else None
+
+    def is_shared(self, record: RecordedEvent) -> bool:
+        """Whether an event is another thread's, from which this one was forked."""
+        return record.stream_name != self._records[-1].stream_name
+
     def render_line(self, y: int) -> Strip:
         """The line of one event."""
         index = int(self.scroll_offset.y) + y
@@ -66,7 +81,8 @@ class EventList(ScrollView, can_focus=True):
         if index >= len(self._records):
             return Strip.blank(width, self.rich_style)
         record = self._records[index]
-        name = "events--cursor" if index == self.cursor else "events--line"
+        name = "events--shared" if self.is_shared(record) else "events--line"
+        name = "events--cursor" if index == self.cursor else name
         text = f"{record.position:>5} {record.time:%H:%M:%S} {one_line(record.type, 40)}"
         strip = Strip([Segment(text, self.get_component_rich_style(name))])
         return strip.adjust_cell_length(width, self.get_component_rich_style(name))
@@ -79,8 +95,11 @@ class EventList(ScrollView, can_focus=True):
         """Show the selected event."""
         self.refresh()
         if cursor < len(self._records):
-            self.scroll_to_region(Region(0, cursor, 1, 1), animate=False)
+            self._into_view()
             self.post_message(self.Moved(self._records[cursor]))
+
+    def _into_view(self) -> None:
+        self.scroll_to_region(Region(0, self.cursor, 1, 1), animate=False)
 
     def on_click(self, event: events.Click) -> None:
         """Select what is clicked."""
@@ -118,8 +137,9 @@ class Inspector(Vertical):
     def _tell(self, record: RecordedEvent) -> None:
         self._shown = record.id
         metadata = from_json(record.metadata_text) if record.metadata_text else None
+        origin = f" of {record.stream_name}" if self.query_one(EventList).is_shared(record) else ""
         parts = [
-            f"{record.type} at {record.position}, {record.global_position} globally",
+            f"{record.type} at {record.position}{origin}, {record.global_position} globally",
             f"id {record.id}",
             f"time {record.time.isoformat()}Z",
             f"data {pretty(from_json(encode(record.event).data))}",

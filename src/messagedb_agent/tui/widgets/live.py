@@ -23,7 +23,13 @@ class Live(Vertical):
     def __init__(self) -> None:
         super().__init__(id="live")
         self._thought = ""
+        self._said: list[str] = []
         self._stream: MarkdownStream | None = None
+
+    @property
+    def said(self) -> str:
+        """The text of the answer so far."""
+        return "".join(self._said)
 
     async def feed(self, pieces: Sequence[Delta]) -> None:
         """Show more of the answer."""
@@ -32,6 +38,7 @@ class Live(Vertical):
         if thought:
             await self._think(thought)
         if text:
+            self._said.append(text)
             if self._stream is None:
                 widget = markdown()
                 await self._mount_row("answer", widget)
@@ -55,6 +62,7 @@ class Live(Vertical):
     async def clear(self) -> None:
         """Go empty."""
         stream, self._stream, self._thought = self._stream, None, ""
+        self._said = []
         if stream is not None:
             await stream.stop()
         await self.remove_children()

@@ -15,6 +15,7 @@ from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
 from messagedb_agent.store.threads import ThreadSummary
+from messagedb_agent.tui.activity import price
 from messagedb_agent.tui.text import one_line, visible
 
 _STATUSES = {
@@ -51,6 +52,7 @@ class Sidebar(Vertical):
         super().__init__(id="sidebar")
         self._threads: tuple[ThreadSummary, ...] = ()
         self._titles: dict[str, str] = {}
+        self._costs: dict[str, float | None] = {}
         self._current: str | None = None
 
     def compose(self) -> ComposeResult:
@@ -61,6 +63,11 @@ class Sidebar(Vertical):
     def show(self, threads: tuple[ThreadSummary, ...], titles: dict[str, str]) -> None:
         """Show these threads."""
         self._threads, self._titles = threads, titles
+        self._fill()
+
+    def price(self, costs: dict[str, float | None]) -> None:
+        """Show what threads cost, in US dollars."""
+        self._costs = costs
         self._fill()
 
     def mark(self, stream_name: str) -> None:
@@ -120,7 +127,9 @@ class Sidebar(Vertical):
         sign, style = _STATUSES.get(thread.status, ("·", "dim"))
         title = one_line(self._titles.get(thread.stream_name, thread.thread_id), _TITLE_WIDTH)
         is_current = thread.stream_name == self._current
-        facts = f"{visible(thread.status)} · {age(thread.last_activity)}"
+        cost = self._costs.get(thread.stream_name, 0.0)
+        paid = [] if cost == 0 else [price(cost)]
+        facts = " · ".join([visible(thread.status), age(thread.last_activity), *paid])
         return (
             Content.styled(f"{sign} ", style)
             + Content.styled(title, "bold" if is_current else "")
@@ -133,7 +142,7 @@ def age(timestamp: str, now: datetime | None = None) -> str:
     """How long ago that was."""
     then = datetime.fromisoformat(timestamp)
     seconds = ((now or datetime.now(UTC)) - then).total_seconds()
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
         if seconds >= size:
-            return f"{int(seconds // size)} {unit} ago"
-    return "just now"
+            return f"{int(seconds // size)}{unit} ago"
+    return "now"

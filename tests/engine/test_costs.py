@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from messagedb_agent.cli.usage_view import add_call, cost_in_words, in_words, no_usage, summed
+from messagedb_agent.engine.costs import add_call, cost_in_words, in_words, no_usage, summed
 from messagedb_agent.store.usage import UsageSum
 
 DAY = date(2026, 11, 1)

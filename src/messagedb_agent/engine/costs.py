@@ -23,7 +23,7 @@ def no_usage() -> dict[str, Any]:
 
 def add_call(usage: dict[str, Any], model_name: str, tokens: Any) -> None:
     """Add one call to a usage."""
-    from messagedb_agent.projections.turn import total_tokens
+    from messagedb_agent.projections.turn import total_tokens  # noqa: PLC0415 - `show` needs it only where a model was called
 
     counts: Mapping[str, Any] = tokens if isinstance(tokens, dict) else {}
     for name in TOKENS:
@@ -69,6 +69,6 @@ def _add_cost(usage: dict[str, Any], cost: float | None) -> None:
 def _cost(model_name: str, tokens: Mapping[str, Any], row: UsageSum | None = None) -> float | None:
     if not any(tokens.values()):
         return 0.0
-    from messagedb_agent.llm.prices import cost_of
+    from messagedb_agent.llm.prices import cost_of  # noqa: PLC0415 - price tables take half a second to load
 
     return cost_of(model_name, tokens, row.day if row else None)
