@@ -61,6 +61,11 @@ def to_request(request: ModelRequest, model: str, *, is_openai: bool = False) ->
     return cleaned
 
 
+def sent(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The body of an HTTP request with these arguments."""
+    return arguments | {"stream": True}
+
+
 def _function(tool: JSONObject) -> JSONObject:
     return {
         "name": tool["name"],
