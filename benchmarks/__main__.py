@@ -14,6 +14,7 @@ from benchmarks import (
     consumers,
     histories,
     listing,
+    models,
     parallel,
     report,
     streams,
@@ -32,6 +33,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "consumers": consumers.run,
     "parallel": parallel.run,
     "commands": commands.run,
+    "models": models.run,
     "listing": listing.run,
 }
 """In this order, as `listing` fills the database."""

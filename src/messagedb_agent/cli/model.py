@@ -21,16 +21,21 @@ SCHEMA = "response_schema"
 
 
 def model_name(options: argparse.Namespace, config: Config, state: ThreadState) -> str:
+    """The name of the model to ask."""
+    current = state.context.configuration
+    return named_model(options, config, current.model_name if current else None)
+
+
+def named_model(options: argparse.Namespace, config: Config, kept: str | None) -> str:
     """
-    What the options say, else the thread's own, else what is set up.
+    What the options say, else the thread's own, which is `kept`, else what is set up.
 
     A thread leaves the stand-in for a real model as soon as one is set up.
     """
     from messagedb_agent.llm.catalog import OFFLINE
 
-    current = state.context.configuration
-    kept = current.model_name if current and current.model_name != OFFLINE else None
-    return str(options.model or kept or config.model_name or OFFLINE)
+    own = kept if kept != OFFLINE else None
+    return str(options.model or own or config.model_name or OFFLINE)
 
 
 def model_for(options: argparse.Namespace, config: Config, state: ThreadState) -> LLM:

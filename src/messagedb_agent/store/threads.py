@@ -13,6 +13,11 @@ from messagedb_agent.events.json_text import from_json
 from messagedb_agent.store.base import DEFAULT_BATCH_SIZE
 from messagedb_agent.store.quick import QuickConnection, Row
 
+_LAST_MODEL = """
+    SELECT data::json ->> 'model_name'
+    FROM message_store.get_last_stream_message($1, 'LLMCallRequested')
+"""
+
 # Asked for by a range of one category, in the order of the index that holds one entry for each
 # thread. For `= $1` the planner would rather read all messages backwards until it has met enough
 # beginnings, which takes long when the newest threads are long.
@@ -145,6 +150,12 @@ def find_stream(connection: QuickConnection, category: str, thread: str) -> str:
         return found[0]
     names = ", ".join(name[len(category) + 1 :] for name in found[:3])
     raise UsageError(f"{thread[:80]} could be several threads: {names} …; give more of the id")
+
+
+def last_model(connection: QuickConnection, stream_name: str) -> str | None:
+    """The model that was last called in a thread, None if none was."""
+    rows = connection.query(_LAST_MODEL, (stream_name,))
+    return str(rows[0][0]) if rows and rows[0][0] else None
 
 
 def read_rows(connection: QuickConnection, stream_name: str) -> list[EventRow]:
