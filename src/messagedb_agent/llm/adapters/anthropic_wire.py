@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from messagedb_agent.events.agent import ToolCall
 from messagedb_agent.events.base import JSONObject
+from messagedb_agent.llm.adapters.anthropic_schema import taken
 from messagedb_agent.llm.adapters.anthropic_thinking import thinking_fields
 from messagedb_agent.llm.adapters.turns import (
     AssistantTurn,
@@ -40,7 +41,7 @@ def to_request(request: ModelRequest, model: str) -> dict[str, Any]:
         "messages": _messages(request),
         **thinking_fields(parameters, model),
     }
-    if schema := parameters.get("response_schema"):
+    if schema := taken(parameters.get("response_schema") or {}, model):
         form = {"type": "json_schema", "schema": schema}
         body["output_config"] = {**body.get("output_config", {}), "format": form}
     if request.system_prompt.strip():
