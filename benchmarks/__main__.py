@@ -14,6 +14,7 @@ from benchmarks import (
     consumers,
     histories,
     listing,
+    models,
     parallel,
     report,
     shards,
@@ -34,6 +35,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "parallel": parallel.run,
     "shards": shards.run,
     "commands": commands.run,
+    "models": models.run,
     "listing": listing.run,
 }
 """In this order, as `listing` fills the database."""

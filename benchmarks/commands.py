@@ -22,17 +22,25 @@ _COMMANDS = (
 )
 
 
-def run(world: World, scale: Scale) -> Iterator[Row]:
-    """Each command beside an interpreter that does nothing."""
-    python = (sys.executable, "-P")
-    cli = (*python, "-m", "messagedb_agent.cli")
+def environment(world: World) -> dict[str, str]:
+    """The variables of a command that uses the world's private server."""
     environ = {
         **os.environ,
         "MESSAGEDB_AGENT_HOME": str(world.home),
         "PYTHONPATH": str(Path(messagedb_agent.__file__).parents[1]),
     }
-    for name in ("DATABASE_URL", "DB_HOST", "DB_NAME", "DB_PORT", "DB_USER", "DB_PASSWORD"):
+    database = ("DATABASE_URL", "DB_HOST", "DB_NAME", "DB_PORT", "DB_USER", "DB_PASSWORD")
+    # The wrapper drops the last one, too.
+    for name in (*database, "PYTHONDONTWRITEBYTECODE"):
         environ.pop(name, None)
+    return environ
+
+
+def run(world: World, scale: Scale) -> Iterator[Row]:
+    """Each command beside an interpreter that does nothing."""
+    python = (sys.executable, "-P")
+    cli = (*python, "-m", "messagedb_agent.cli")
+    environ = environment(world)
 
     def call(command: tuple[str, ...]) -> None:
         subprocess.run(command, env=environ, check=True, capture_output=True, cwd=world.home.parent)

@@ -20,10 +20,18 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
     listed_threads: int = 10_000
     parallel: int = 32
     command_runs: int = 7
+    models: int = 4
 
 
 SMALLEST = Scale(
-    rounds=1, turns=1, events=50, histories=(10, 50), listed_threads=30, parallel=3, command_runs=1
+    rounds=1,
+    turns=1,
+    events=50,
+    histories=(10, 50),
+    listed_threads=30,
+    parallel=3,
+    command_runs=1,
+    models=1,
 )
 """Just enough to see that everything still works."""
 

@@ -78,6 +78,7 @@ _RECIPE = {
     "projection_version": 1,
     "message_count": 1234,
     "configuration_sha256": "0" * 64,
+    "tools_sha256": "1" * 64,
     "sha256": "f" * 64,
 }
 _USAGE = {"input_tokens": 1200, "output_tokens": 30, "total_tokens": 1230}

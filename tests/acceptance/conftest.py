@@ -54,8 +54,12 @@ class Cli:
             [sys.executable, "-m", "messagedb_agent.cli", *arguments],
             cwd=self.folder,
             env={**self.environment, **(env or {})},
-            stderr=subprocess.PIPE,
-            **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, **options},
+            **{
+                "stdin": subprocess.DEVNULL,
+                "stdout": subprocess.PIPE,
+                "stderr": subprocess.PIPE,
+                **options,
+            },
         )
 
     def __call__(

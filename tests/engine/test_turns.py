@@ -6,6 +6,7 @@ import json
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import pytest
 
 from messagedb_agent.engine.limits import Limits
@@ -13,6 +14,7 @@ from messagedb_agent.engine.session import add_message, terminate_session
 from messagedb_agent.engine.thread import AgentThread
 from messagedb_agent.errors import ThreadBusyError, ThreadEndedError
 from messagedb_agent.events import (
+    AgentConfigured,
     LimitReached,
     LLMCallFailed,
     LLMCallRequested,
@@ -20,6 +22,7 @@ from messagedb_agent.events import (
     ToolExecutionCompleted,
 )
 from messagedb_agent.events.base import RecordedEvent
+from messagedb_agent.events.json_text import digest
 from messagedb_agent.llm.base import Delta
 from messagedb_agent.llm.scripted import ScriptedModel
 from messagedb_agent.projections.messages import ToolResult
@@ -144,6 +147,23 @@ def test_a_recipe_tells_what_was_sent(memory: MemoryStore, stream: str) -> None:
         len(request.messages) for request in model.requests
     ]
     assert recipes[0]["sha256"] != recipes[1]["sha256"]
+
+
+def test_a_recipe_refers_to_the_prompt_and_the_tools(memory: MemoryStore, stream: str) -> None:
+    model = ScriptedModel(TOOL_TURN)
+    agent = agent_of(model, look)
+    say(memory, stream, "hi", agent)
+    with AgentThread(memory, stream) as thread:
+        thread.send("and now?")
+        thread.run(msgspec.structs.replace(agent, system_prompt="Be brief."))
+
+    events = events_of(memory, stream)
+    configured = [e for e in events if isinstance(e, AgentConfigured)]
+    recipes = [e.projected_context for e in events if isinstance(e, LLMCallRequested)]
+    assert [e.system_prompt for e in configured][1:] == ["Be brief."]
+    referred = {recipe["configuration_sha256"] for recipe in recipes}
+    assert referred == {e.sha256 for e in configured}
+    assert {recipe["tools_sha256"] for recipe in recipes} == {digest(list(configured[0].tools))}
 
 
 def test_another_process_derives_the_same_recipe(memory: MemoryStore, stream: str) -> None:

@@ -40,6 +40,7 @@ from messagedb_agent.store.quick import QuickConnection, quick_connection
 from messagedb_agent.store.threads import (
     ThreadSummary,
     find_stream,
+    last_model,
     newest_threads,
     read_rows,
 )
@@ -254,3 +255,16 @@ def test_rows_of_a_long_thread_are_those_that_the_store_reads(
     write(client, stream, [STARTED, odd, *[ASKED] * DEFAULT_BATCH_SIZE])
 
     assert [decode(row) for row in read_rows(quick, stream)] == list(client.read(stream))
+
+
+def test_the_model_of_a_thread_is_the_one_that_was_called_last(
+    client: MessageDBClient, quick: QuickConnection
+) -> None:
+    stream = f"{new_category()}-t"
+    write(client, stream, [STARTED, ASKED])
+    assert last_model(quick, stream) is None
+
+    claims = [LLMCallRequested(model_name=name) for name in ("openai:a", "gemini-b")]
+    write(client, stream, [*claims, ANSWERED, ASKED])
+
+    assert last_model(quick, stream) == "gemini-b"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from messagedb_agent.events.agent import LLMCallFailed, LLMResponseReceived, ToolCall
 from messagedb_agent.events.base import Event, UnknownEvent
 from messagedb_agent.events.tool import (
@@ -135,3 +137,24 @@ def test_events_taken_one_by_one_or_at_once_look_the_same() -> None:
 
     assert presenter.entries == after(*history)
     assert presenter.said() == ["hi"]
+
+
+@pytest.mark.parametrize("reason", ["max_tokens", "context_window", "refusal", "safety"])
+def test_an_answer_that_ended_early_is_said_to_have(reason: str) -> None:
+    entries = after(LLMResponseReceived(response_text="half", stop_reason=reason))
+
+    assert [(entry.kind, entry.text) for entry in entries] == [
+        ("answer", "half"),
+        ("error", f"the answer ended early: {reason}"),
+    ]
+
+
+def test_an_answer_of_thoughts_alone_is_empty() -> None:
+    blocks = ({"type": "thinking", "thinking": "hm", "signature": "s"},)
+
+    entries = after(LLMResponseReceived(content=blocks, stop_reason="end_turn"))
+
+    assert [(entry.kind, entry.text) for entry in entries] == [
+        ("thinking", "hm"),
+        ("answer", "[empty answer]"),
+    ]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from messagedb_agent.engine.limits import Limits
     from messagedb_agent.llm.base import LLM
     from messagedb_agent.llm.retry import RetryPolicy
+    from messagedb_agent.llm.settings import ModelSettings
     from messagedb_agent.projections.thread_state import ThreadState
 
 SCHEMA = "response_schema"
@@ -20,30 +21,28 @@ SCHEMA = "response_schema"
 
 
 def model_name(options: argparse.Namespace, config: Config, state: ThreadState) -> str:
+    """The name of the model to ask."""
+    current = state.context.configuration
+    return named_model(options, config, current.model_name if current else None)
+
+
+def named_model(options: argparse.Namespace, config: Config, kept: str | None) -> str:
     """
-    What the options say, else the thread's own, else what is set up.
+    What the options say, else the thread's own, which is `kept`, else what is set up.
 
     A thread leaves the stand-in for a real model as soon as one is set up.
     """
     from messagedb_agent.llm.catalog import OFFLINE
 
-    current = state.context.configuration
-    kept = current.model_name if current and current.model_name != OFFLINE else None
-    return str(options.model or kept or config.model_name or OFFLINE)
+    own = kept if kept != OFFLINE else None
+    return str(options.model or own or config.model_name or OFFLINE)
 
 
 def model_for(options: argparse.Namespace, config: Config, state: ThreadState) -> LLM:
     """The model to ask."""
     from messagedb_agent.llm.catalog import create_llm_client
-    from messagedb_agent.llm.settings import ModelSettings
 
-    name = model_name(options, config, state)
-    settings = ModelSettings(
-        gcp_project=config.gcp_project,
-        gcp_location=config.gcp_location,
-        environ=config.environ,
-        timeout_seconds=config.model_timeout,
-    )
+    name, settings = model_name(options, config, state), settings_for(config)
     try:
         return create_llm_client(name, settings)
     except ModelPackageMissingError:
@@ -52,6 +51,18 @@ def model_for(options: argparse.Namespace, config: Config, state: ThreadState) -
         if not install_models():
             raise
         return create_llm_client(name, settings)
+
+
+def settings_for(config: Config) -> ModelSettings:
+    """What models may need besides their names."""
+    from messagedb_agent.llm.settings import ModelSettings
+
+    return ModelSettings(
+        gcp_project=config.gcp_project,
+        gcp_location=config.gcp_location,
+        environ=config.environ,
+        timeout_seconds=config.model_timeout,
+    )
 
 
 def prompt_for(options: argparse.Namespace, config: Config, state: ThreadState) -> str:

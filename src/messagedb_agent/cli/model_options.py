@@ -79,7 +79,7 @@ def add_model_commands(commands: Subparsers, common: argparse.ArgumentParser) ->
         common,
         "context",
         lazily("context", "context"),
-        "print what the model was given for one of its answers",
+        "print the request that one of the answers came from, as it was sent",
         examples="  ./cli context last\n  ./cli context 6f1c --at 8 --format json",
     )
     context.add_argument("thread", metavar="THREAD", help=THREAD)

@@ -19,6 +19,12 @@ EXIT_CODES = {
 }
 
 
+_GOING_ON = {
+    "max_tokens": "ask it to go on, or give it a higher --max-output-tokens",
+    "context_window": "start a new thread",
+}
+
+
 def explain(result: RunResult, thread_id: str) -> None:
     """Say on stderr why a turn stopped, if that is not plain from its answer."""
     match result.stop:
@@ -29,9 +35,9 @@ def explain(result: RunResult, thread_id: str) -> None:
                 f"{result.error or 'the turn failed'}; `./cli continue {thread_id}` tries again"
             )
         case "refused":
-            complain("the model refused to answer")
+            complain(str(result.error))
         case "truncated":
-            complain("the answer ended early, at the model's limit")
+            complain(f"{result.error}; {_GOING_ON[result.state.turn.stop_reason or '']}")
         case "waiting":
             for call in result.pending:
                 arguments = json.dumps(call.arguments)

@@ -9,6 +9,8 @@ from messagedb_agent.cli.model import SCHEMA, parameters_for
 from messagedb_agent.cli.terminal import tell
 from messagedb_agent.engine.thread import AgentThread, RunResult
 
+_ANSWERED = ("done", "truncated")
+
 Drive = Callable[[Callable[[AgentThread], None]], RunResult]
 
 
@@ -18,8 +20,8 @@ def checked(options: argparse.Namespace, result: RunResult, drive: Drive) -> Run
 
     The correction is a message like any other: it is in the thread, for everybody to see.
     """
-    schema = parameters_for(options, result.state).get(SCHEMA) if result.stop == "done" else None
-    if schema is None:
+    schema = parameters_for(options, result.state).get(SCHEMA)
+    if schema is None or result.stop not in _ANSWERED:
         return result
     from messagedb_agent.llm.structured import correction, violation
 
@@ -29,7 +31,7 @@ def checked(options: argparse.Namespace, result: RunResult, drive: Drive) -> Run
     tell(f"the answer does not follow the schema ({problem}); asking once more")
     message = correction(problem, schema)
     result = drive(lambda thread: thread.send(message))
-    problem = violation(result.response or "", schema) if result.stop == "done" else None
+    problem = violation(result.response or "", schema) if result.stop in _ANSWERED else None
     if problem is None:
         return result
     return RunResult("failed", result.state, f"the answer does not follow the schema: {problem}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,10 +34,19 @@ def configuration(options: argparse.Namespace) -> Config:
     # SDKs, libpq and HTTP clients read the environment themselves.
     for name, value in config.environ.items():
         os.environ.setdefault(name, value)
+    _share_certificates(os.environ)
     configure(
         config.log_level, config.log_format, environ=config.environ, content=config.log_content
     )
     return config
+
+
+def _share_certificates(environ: MutableMapping[str, str]) -> None:
+    """One file of certificates is enough, although SDKs and Google's tokens ask for two."""
+    names = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+    for name, other in (names, names[::-1]):
+        if environ.get(name):
+            environ.setdefault(other, environ[name])
 
 
 def category_of(options: argparse.Namespace) -> str:

@@ -6,7 +6,9 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
+from messagedb_agent.events.agent import AgentConfigured
 from messagedb_agent.events.json_text import canonical_lines
+from messagedb_agent.events.json_text import digest as digest_of
 from messagedb_agent.projections.llm_context import LLM_CONTEXT, LLMContext
 from messagedb_agent.projections.messages import Message
 
@@ -27,6 +29,13 @@ class ContextDigest:
         self._hash = hashlib.sha256()
         self._count = 0
         self._configuration = ""
+        self._tools = ("", "")
+
+    def of_tools(self, configuration: AgentConfigured) -> str:
+        """The digest of the tools of a configuration, in hexadecimal."""
+        if self._tools[0] != configuration.sha256 or not configuration.sha256:
+            self._tools = (configuration.sha256, digest_of(list(configuration.tools)))
+        return self._tools[1]
 
     def of(self, messages: Sequence[Message], configuration_sha256: str) -> str:
         """The digest of these messages under a configuration, in hexadecimal."""
@@ -42,7 +51,12 @@ class ContextDigest:
 
 
 def recipe(context: LLMContext, upto_position: int, digest: ContextDigest) -> dict[str, Any]:
-    """What `LLMCallRequested.projected_context` records instead of the request."""
+    """
+    What `LLMCallRequested.projected_context` records instead of the request.
+
+    `configuration_sha256` refers to the AgentConfigured event that has the system prompt, the
+    tools and the parameters; `tools_sha256` tells calls with the same tools whatever else changed.
+    """
     configuration = context.configuration
     sha256 = configuration.sha256 if configuration else ""
     return {
@@ -51,5 +65,6 @@ def recipe(context: LLMContext, upto_position: int, digest: ContextDigest) -> di
         "projection_version": LLM_CONTEXT.version,
         "message_count": len(context.messages),
         "configuration_sha256": sha256,
+        "tools_sha256": digest.of_tools(configuration) if configuration else "",
         "sha256": digest.of(context.messages, sha256),
     }

@@ -42,6 +42,14 @@ RELOCK_TRIES = 10
 RELOCK_PAUSE_SECONDS = 0.3
 
 
+_ENDINGS = {
+    "max_tokens": "the answer ended early, at the limit of its length",
+    "context_window": "the answer ended early: the model's context is full",
+    "refusal": "the model refused to answer",
+    "safety": "the answer was refused for reasons of safety",
+}
+
+
 class RunResult(msgspec.Struct, frozen=True):
     """
     Where a run stopped, and the state of the thread there.
@@ -55,20 +63,27 @@ class RunResult(msgspec.Struct, frozen=True):
 
     @property
     def response(self) -> str | None:
-        """The text of the last answer, or None when there is none to the last message."""
+        """
+        The text of the last answer, or None when there is none to the last message.
+
+        An answer that its model paused in goes on in the next message.
+        """
+        parts: list[str] = []
         for message in reversed(self.state.context.messages):
-            if isinstance(message, AssistantMessage):
-                return message.text
-            break
-        return None
+            if not isinstance(message, AssistantMessage):
+                break
+            parts.append(message.text)
+        return "".join(reversed(parts)) if parts else None
 
     @property
     def error(self) -> str | None:
         """What went wrong, in one line, when something did."""
         if self.problem is not None:
             return self.problem
-        failure = self.state.turn.failure
-        return failure.error_message if self.stop == "failed" and failure else None
+        turn = self.state.turn
+        if self.stop in ("refused", "truncated"):
+            return _ENDINGS.get(turn.stop_reason or "")
+        return turn.failure.error_message if self.stop == "failed" and turn.failure else None
 
     @property
     def pending(self) -> tuple[CallState, ...]:

@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from importlib import import_module
 from importlib.util import find_spec
 
+import msgspec
+
 from messagedb_agent.errors import ModelPackageMissingError, ModelUnavailableError
-from messagedb_agent.llm.base import LLM
+from messagedb_agent.events.base import JSONObject
+from messagedb_agent.llm.base import LLM, ModelRequest
 from messagedb_agent.llm.settings import ModelSettings
 
 OFFLINE = "offline"
@@ -59,6 +62,32 @@ def create_llm_client(model_name: str, settings: ModelSettings | None = None) ->
     model = providers.create(kind, model_name, name, settings)
     _check_installed(model_name, kind)
     return model
+
+
+def request_body(request: ModelRequest, settings: ModelSettings) -> JSONObject:
+    """
+    What the model of this request is sent: the body of the HTTP request.
+
+    Pure but for what `settings` say, so it needs neither credentials nor an SDK. A model
+    that lives in this process is given the request itself.
+    """
+    try:
+        kind, name = _kind(request.model_name)
+    except ModelUnavailableError:
+        # A thread may name a model that only its program knows.
+        kind, name = OFFLINE, ""
+    if kind not in _SDKS:
+        return {
+            "model": request.model_name,
+            "system_prompt": request.system_prompt,
+            "tools": list(request.tools),
+            "parameters": dict(request.parameters),
+            "messages": [msgspec.to_builtins(message) for message in request.messages],
+        }
+    from messagedb_agent.llm.adapters import providers
+
+    wire = providers.wire(kind, name, settings)
+    return wire.sent(wire.to_request(request))
 
 
 def preload(model_name: str) -> None:

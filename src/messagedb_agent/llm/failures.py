@@ -110,7 +110,7 @@ def translate(error: Exception, backend: Backend) -> AgentError:
     if status := _status(error):
         return _from_status(error, status, backend)
     if names & (_CONNECTION | {"RefreshError"}):
-        return _failure("connection", f"the connection failed: {_line(_cause(error))}", backend)
+        return _connection(_line(_cause(error)), backend)
     if kind := _kind(error):
         # An error frame within a stream comes without a status of its own.
         error_type = _BY_KIND.get(kind, "server_error")
@@ -135,6 +135,12 @@ def _from_status(error: Exception, status: int, backend: Backend) -> ModelCallEr
         error_type = "context_length"
     number = f"HTTP {status}: " if status != 200 else ""
     return _failure(error_type, f"{number}{text}", backend, retry_after=_retry_after(error))
+
+
+def _connection(line: str, backend: Backend) -> ModelCallError:
+    if "CERTIFICATE_VERIFY_FAILED" in line:
+        line = f"{line}; set SSL_CERT_FILE if an authority of your own signs certificates"
+    return _failure("connection", f"the connection failed: {line}", backend)
 
 
 def _failure(

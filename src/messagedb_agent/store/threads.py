@@ -14,6 +14,11 @@ from messagedb_agent.store.base import DEFAULT_BATCH_SIZE
 from messagedb_agent.store.quick import QuickConnection, Row
 from messagedb_agent.store.shards import CATEGORIES
 
+_LAST_MODEL = """
+    SELECT data::json ->> 'model_name'
+    FROM message_store.get_last_stream_message($1, 'LLMCallRequested')
+"""
+
 # Asked for by a range of one category, in the order of the index that holds one entry for each
 # thread. For `= $1` the planner would rather read all messages backwards until it has met enough
 # beginnings, which takes long when the newest threads are long.
@@ -191,6 +196,12 @@ def _beginning(connection: QuickConnection, categories: Sequence[str], part: str
     fits = " OR ".join(f"starts_with(stream_name, ${place + 2})" for place in range(len(wanted)))
     rows = connection.query(_BY_PREFIX.format(fits=fits), (json.dumps(categories), *wanted))
     return [str(row[0]) for row in rows]
+
+
+def last_model(connection: QuickConnection, stream_name: str) -> str | None:
+    """The model that was last called in a thread, None if none was."""
+    rows = connection.query(_LAST_MODEL, (stream_name,))
+    return str(rows[0][0]) if rows and rows[0][0] else None
 
 
 def read_rows(connection: QuickConnection, stream_name: str) -> list[EventRow]:

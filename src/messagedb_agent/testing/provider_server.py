@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -40,20 +41,27 @@ class Received(msgspec.Struct, frozen=True):
 
 
 class ProviderServer:
-    """Answers each request with the next reply of the script, as a context manager."""
+    """
+    Answers each request with the next reply of the script, as a context manager.
 
-    def __init__(self, *replies: Reply) -> None:
+    With `tls` it speaks HTTPS, by the certificate in there.
+    """
+
+    def __init__(self, *replies: Reply, tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[Received] = []
         self.tokens_given = 0
         self.refuses_tokens = False
         self._replies = deque(replies)
         self._credentials: dict[str, str] = {}
         self._server = _Server(self)
+        self._scheme = "https" if tls else "http"
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
 
     @property
     def url(self) -> str:
         """The server's address, without a path."""
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_port}"
 
     def script(self, *replies: Reply) -> None:
         """Add replies."""

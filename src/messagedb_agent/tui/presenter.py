@@ -106,7 +106,7 @@ class Presenter:
     def _answer(self, record: RecordedEvent, event: agent.LLMResponseReceived) -> None:
         if thought := thinking(event.content or ()):
             self._add("thinking", thought, record)
-        if event.response_text or not (event.tool_calls or thought):
+        if event.response_text or not (event.tool_calls or event.stop_reason == "pause"):
             self._add("answer", event.response_text or "[empty answer]", record)
         if event.stop_reason in _CUT_OFF:
             self._add("error", f"the answer ended early: {event.stop_reason}", record)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -190,6 +191,31 @@ def test_on_a_terminal_the_answer_appears_while_it_is_generated(
     assert b"hmm" in err
     os.close(leader)
     os.close(follower)
+
+
+def test_on_a_terminal_a_broken_stream_is_told_before_the_answer_comes_anew(
+    cli: Cli, provider: ProviderServer
+) -> None:
+    provider.script(Reply(text="it is 42", fault="cut", after=2), Reply(text="it is 42"))
+    leader, follower = pty.openpty()
+    command = ["start", "go", "--thread-id", "t", "--model", OPENAI.model]
+    # Both on one terminal, so that their order shows.
+    started = cli.start(*command, stdout=follower, stderr=follower)
+    os.close(follower)
+
+    shown = b""
+    with contextlib.suppress(OSError):  # which is how a terminal without programs ends
+        while piece := os.read(leader, 1000):
+            shown += piece
+
+    assert started.wait(30) == 0
+    lines = [line.strip() for line in shown.decode().splitlines()]
+    broken, told, answer = lines[-3:]
+    assert (broken, answer) == ("it i", "it is 42")
+    assert "the model call failed, trying again" in told
+    answers = [e["data"] for e in cli.events("t") if e["type"] == "LLMResponseReceived"]
+    assert [answer["response_text"] for answer in answers] == ["it is 42"]
+    os.close(leader)
 
 
 def test_service_accounts_get_their_token_from_their_own_address(

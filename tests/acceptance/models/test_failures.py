@@ -37,6 +37,7 @@ def test_each_passing_failure_is_an_event_and_the_answer_comes(
     tiny = {"MODEL_RETRY_PAUSE": "0.0001", "MODEL_TIMEOUT": "2"}
     cli.environment |= {"MODEL_MAX_ATTEMPTS": "20", **tiny}
     middle = 1 if dialect is GEMINI else 3
+    in_arguments = {GEMINI.model: 1, OPENAI.model: 3}.get(dialect.model, 5)
     text = Reply(text="half an answer")
     error = {"error": {"message": "no"}}
     faults = {
@@ -50,9 +51,13 @@ def test_each_passing_failure_is_an_event_and_the_answer_comes(
         "connection": [
             Reply(fault="drop"),
             broken(text, "cut", middle),
-            broken(CALL, "cut", middle),
+            broken(CALL, "cut", in_arguments),
         ],
-        "truncated": [broken(text, "end", middle), Reply(frames=())],
+        "truncated": [
+            broken(text, "end", middle),
+            broken(CALL, "end", in_arguments),
+            Reply(frames=()),
+        ],
         "malformed": [broken(text, "garbage", middle)],
         "timeout": [broken(text, "", 1, silence=3.0)],
     }
@@ -70,39 +75,113 @@ def test_each_passing_failure_is_an_event_and_the_answer_comes(
     assert cli.types("t")[-1] == "LLMResponseReceived"
 
 
-class Lasting(NamedTuple):
-    dialect: Dialect
-    status: int
+class Fault(NamedTuple):
+    """What a provider does, the kind of failure it is, and what the line about it says."""
+
+    reply: Reply
     error_type: str
     says: str
-    code: str | None = None
+
+
+def by_google(code: int, status: str) -> Any:
+    return {"error": {"code": code, "message": "not now", "status": status}}
+
+
+def by_model(kind: str, message: str = "not now") -> Any:
+    return {"type": "error", "error": {"type": kind, "message": message}}
+
+
+TEXT = Reply(text="half an answer")
+EVERYWHERE = [
+    Fault(Reply(fault="drop"), "connection", "the connection failed"),
+    Fault(broken(TEXT, "cut", 3), "connection", "the connection failed"),
+    Fault(broken(TEXT, "garbage", 3), "malformed", "can't be read"),
+    Fault(Reply(frames=()), "truncated", "broke off"),
+    Fault(broken(TEXT, "", 1, silence=3.0), "timeout", "no answer came in time"),
+    Fault(Reply(status=500, body=b"oops"), "server_error", "HTTP 500"),
+]
+ON_VERTEX = [
+    *EVERYWHERE,
+    Fault(broken(CALL, "cut", 5), "connection", "the connection failed"),
+    Fault(broken(TEXT, "error", 3, body=by_model("overloaded_error")), "overloaded", "not now"),
+    Fault(
+        Reply(status=429, headers={"retry-after": "7"}, body=by_google(429, "RESOURCE_EXHAUSTED")),
+        "rate_limit",
+        "HTTP 429",
+    ),
+    Fault(Reply(status=529, body=by_model("overloaded_error")), "overloaded", "HTTP 529"),
+    Fault(Reply(status=503, body=by_google(503, "UNAVAILABLE")), "overloaded", "HTTP 503"),
+    Fault(
+        Reply(status=400, body=by_model("invalid_request_error", "prompt is too long: 9 > 8")),
+        "context_length",
+        "start a new thread",
+    ),
+    Fault(Reply(status=401, body=by_google(401, "UNAUTHENTICATED")), "authentication", "gcloud"),
+    Fault(Reply(status=403, body=by_google(403, "PERMISSION_DENIED")), "permission", "roles/"),
+    Fault(Reply(status=404, body=by_google(404, "NOT_FOUND")), "not_found", "GCP_LOCATION"),
+]
+AT_OPENAI = [
+    *EVERYWHERE,
+    Fault(broken(CALL, "cut", 3), "connection", "the connection failed"),
+    Fault(
+        Reply(status=429, headers={"retry-after": "7"}, body=by_model("requests")),
+        "rate_limit",
+        "HTTP 429",
+    ),
+    Fault(Reply(status=529, body=by_model("overloaded")), "overloaded", "HTTP 529"),
+    Fault(Reply(status=503, body=by_model("server_error")), "overloaded", "HTTP 503"),
+    Fault(
+        Reply(
+            status=400, body={"error": {"message": "not now", "code": "context_length_exceeded"}}
+        ),
+        "context_length",
+        "start a new thread",
+    ),
+    Fault(Reply(status=401, body=by_model("")), "authentication", "OPENAI_API_KEY"),
+    Fault(Reply(status=403, body=by_model("")), "permission", "quota"),
+    Fault(Reply(status=404, body=by_model("")), "not_found", "OPENAI_BASE_URL"),
+]
+TOO_LONG = "The input token count (9) exceeds the maximum number of tokens (8)"
+BY_GEMINI = [
+    Fault(
+        Reply(
+            status=400,
+            body={"error": {"code": 400, "status": "INVALID_ARGUMENT", "message": TOO_LONG}},
+        ),
+        "context_length",
+        "start a new thread",
+    ),
+    *ON_VERTEX[-3:],
+]
 
 
 @pytest.mark.parametrize(
-    "case",
-    [
-        Lasting(OPENAI, 400, "context_length", "start a new thread", "context_length_exceeded"),
-        Lasting(OPENAI, 401, "authentication", "OPENAI_API_KEY"),
-        Lasting(GEMINI, 403, "permission", "roles/aiplatform.user"),
-        Lasting(CLAUDE_VERTEX, 404, "not_found", "GCP_LOCATION"),
-    ],
-    ids=lambda case: str(case.status),
+    ("dialect", "faults"),
+    [(CLAUDE_VERTEX, ON_VERTEX), (GEMINI, BY_GEMINI), (OPENAI, AT_OPENAI)],
+    ids=lambda value: value.model if isinstance(value, Dialect) else "",
 )
-def test_a_failure_that_stays_is_told_once_with_what_to_do(
-    cli: Cli, provider: ProviderServer, case: Lasting
+def test_each_fault_that_is_the_last_is_one_line_and_the_thread_goes_on(
+    cli: Cli, provider: ProviderServer, dialect: Dialect, faults: list[Fault]
 ) -> None:
-    body = {"error": {"message": "something is wrong", "code": case.code}}
-    provider.script(Reply(status=case.status, body=body))
+    cli.environment |= {"MODEL_MAX_ATTEMPTS": "1", "MODEL_TIMEOUT": "2"}
+    command = ["start", "go", "--thread-id", "t", "--model", dialect.model]
 
-    ended = cli("start", "go", "--thread-id", "t", "--model", case.dialect.model)
+    for fault in faults:
+        provider.script(fault.reply)
 
-    assert (ended.code, ended.out) == (1, "")
-    told = [line for line in ended.err.splitlines() if line.startswith("messagedb-agent:")]
-    assert len(told) == 1
-    assert case.says in told[0]
-    assert "continue t" in told[0]
-    (failure,) = failures(cli)
-    assert (failure["error_type"], failure["retryable"]) == (case.error_type, False)
+        ended = cli(*command)
+
+        assert (ended.code, ended.out) == (1, ""), fault
+        told = [line for line in ended.err.splitlines() if not line.startswith("thread ")]
+        assert len(told) == 1, fault
+        assert told[0].startswith("messagedb-agent: ")
+        assert fault.says in told[0]
+        assert "continue t" in told[0]
+        # From here on it is `continue` that meets the next fault.
+        command = ["continue", "t"]
+
+    recorded = [(failure["error_type"], failure["retryable"]) for failure in failures(cli)]
+    assert recorded == [(fault.error_type, False) for fault in faults]
     provider.script(Reply(text="well again"))
     assert cli.ask("continue", "t")["response"] == "well again"
 
@@ -149,24 +228,10 @@ def test_arguments_that_are_no_json_are_an_error_that_the_model_sees(
     assert "JSON" in str(dialect.messages(provider.requests[1].body)[-1])
 
 
-def test_stop_reasons_are_told(cli: Cli, provider: ProviderServer) -> None:
-    for stop, text, code, says in (
-        ("length", "half", 0, "ended early"),
-        ("content_filter", "", 1, "refused"),
-        ("stop", "", 0, "empty answer"),
-    ):
-        provider.script(Reply(text=text, stop=stop))
-
-        ended = cli("start", "go", "--model", OPENAI.model)
-
-        assert (ended.code, ended.out) == (code, f"{text}\n")
-        assert says in ended.err.splitlines()[-1]
-
-
 def test_a_pause_is_resumed_with_what_was_said_so_far(cli: Cli, provider: ProviderServer) -> None:
     provider.script(Reply(text="first ", stop="pause_turn"), Reply(text="second"))
 
-    assert cli.ask("start", "go", "--model", CLAUDE_VERTEX.model)["response"] == "second"
+    assert cli.ask("start", "go", "--model", CLAUDE_VERTEX.model)["response"] == "first second"
 
     roles = [message["role"] for message in provider.requests[1].body["messages"]]
     assert roles == ["user", "assistant"]

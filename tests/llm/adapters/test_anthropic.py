@@ -217,16 +217,15 @@ def test_thinking_of_another_model_and_blank_text_are_not_sent() -> None:
 
 def test_parameters_go_where_the_protocol_has_them() -> None:
     thinking = to_request(request(ASKED, thinking={"budget": 2000}, max_output_tokens=99), MODEL)
-    effort = to_request(
-        request(ASKED, thinking={"effort": "high"}, response_schema={"type": "object"}), MODEL
-    )
+    schema = {"type": "array", "items": {"type": "string"}}
+    effort = to_request(request(ASKED, thinking={"effort": "high"}, response_schema=schema), MODEL)
 
     assert thinking["thinking"] == {"type": "enabled", "budget_tokens": 2000}
     assert thinking["max_tokens"] == 99
     assert effort["thinking"] == {"type": "adaptive", "display": "summarized"}
     assert effort["output_config"] == {
         "effort": "high",
-        "format": {"type": "json_schema", "schema": {"type": "object"}},
+        "format": {"type": "json_schema", "schema": schema},
     }
 
 

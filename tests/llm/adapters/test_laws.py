@@ -11,15 +11,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from messagedb_agent.events.agent import ToolCall
+from messagedb_agent.events.agent import LLMCallRequested, ToolCall
+from messagedb_agent.events.base import Event
+from messagedb_agent.events.system import ThreadForked
+from messagedb_agent.events.user import UserMessageAdded
 from messagedb_agent.llm.adapters import anthropic_wire, gemini_wire, openai_wire
 from messagedb_agent.llm.base import ModelRequest
+from messagedb_agent.projections.llm_context import LLM_CONTEXT
 from messagedb_agent.projections.messages import (
     AssistantMessage,
     Message,
     ToolResult,
     UserMessage,
 )
+from messagedb_agent.testing.histories import CONFIGURATION
+from messagedb_agent.testing.histories import histories as streams
 
 MODEL = "m"
 TEXTS = st.sampled_from(["", " ", "hello", "\ud800", "\x00", "two\nlines"])
@@ -107,28 +113,7 @@ def conversation(to_request: ToRequest, messages: list[Message]) -> list[Any]:
     return found
 
 
-@pytest.mark.parametrize(
-    "to_request",
-    [anthropic_wire.to_request, gemini_wire.to_request, openai_wire.to_request],
-    ids=["anthropic", "gemini", "openai"],
-)
-@settings(max_examples=60, deadline=None)
-@given(history=histories())
-def test_each_request_is_the_last_one_plus_what_is_new(
-    to_request: ToRequest, history: tuple[list[Message], list[int]]
-) -> None:
-    messages, asks = history
-    sent = [conversation(to_request, messages[:length]) for length in asks]
-
-    for earlier, later in pairwise(sent):
-        assert later[: len(earlier)] == earlier
-
-
-@settings(max_examples=150, deadline=None)
-@given(messages=ANY_HISTORY)
-def test_claude_gets_results_directly_after_their_calls(messages: list[Message]) -> None:
-    sent = conversation(anthropic_wire.to_request, messages)
-
+def claude_gets_results_directly_after_their_calls(sent: list[Any]) -> None:
     assert not sent or sent[0]["role"] == "user"
     for message, following in zip(sent, [*sent[1:], None], strict=False):
         assert message["content"]
@@ -146,11 +131,7 @@ def test_claude_gets_results_directly_after_their_calls(messages: list[Message])
             assert answered == []
 
 
-@settings(max_examples=150, deadline=None)
-@given(messages=ANY_HISTORY)
-def test_gemini_gets_as_many_responses_as_calls(messages: list[Message]) -> None:
-    sent = conversation(gemini_wire.to_request, messages)
-
+def gemini_gets_as_many_responses_as_calls(sent: list[Any]) -> None:
     for content, following in zip(sent, [*sent[1:], {"parts": []}], strict=False):
         assert content["parts"]
         calls = [p["functionCall"]["name"] for p in content["parts"] if "functionCall" in p]
@@ -163,11 +144,7 @@ def test_gemini_gets_as_many_responses_as_calls(messages: list[Message]) -> None
             assert responses == []
 
 
-@settings(max_examples=150, deadline=None)
-@given(messages=ANY_HISTORY)
-def test_openai_gets_results_directly_after_their_calls(messages: list[Message]) -> None:
-    sent = conversation(openai_wire.to_request, messages)
-
+def openai_gets_results_directly_after_their_calls(sent: list[Any]) -> None:
     waiting: list[str] = []
     for message in sent:
         if message["role"] == "tool":
@@ -179,3 +156,70 @@ def test_openai_gets_results_directly_after_their_calls(messages: list[Message])
             assert isinstance(json.loads(call["function"]["arguments"]), dict)
             waiting.append(call["id"])
     assert waiting == []
+
+
+PROTOCOLS: dict[str, tuple[ToRequest, Callable[[list[Any]], None]]] = {
+    "anthropic": (anthropic_wire.to_request, claude_gets_results_directly_after_their_calls),
+    "gemini": (gemini_wire.to_request, gemini_gets_as_many_responses_as_calls),
+    "openai": (openai_wire.to_request, openai_gets_results_directly_after_their_calls),
+}
+EACH_PROTOCOL = pytest.mark.parametrize(
+    ("to_request", "keeps_the_rules"), PROTOCOLS.values(), ids=PROTOCOLS
+)
+
+
+@EACH_PROTOCOL
+@settings(max_examples=150, deadline=None)
+@given(messages=ANY_HISTORY)
+def test_the_pairing_rules_hold_for_any_messages(
+    to_request: ToRequest, keeps_the_rules: Callable[[list[Any]], None], messages: list[Message]
+) -> None:
+    keeps_the_rules(conversation(to_request, messages))
+
+
+@pytest.mark.parametrize("to_request", [to_request for to_request, _ in PROTOCOLS.values()])
+@settings(max_examples=60, deadline=None)
+@given(history=histories())
+def test_each_request_is_the_last_one_plus_what_is_new(
+    to_request: ToRequest, history: tuple[list[Message], list[int]]
+) -> None:
+    messages, asks = history
+    sent = [conversation(to_request, messages[:length]) for length in asks]
+
+    for earlier, later in pairwise(sent):
+        assert later[: len(earlier)] == earlier
+
+
+def asked(events: list[Event]) -> list[tuple[str, list[Message]]]:
+    """What each model call of a history was given, and under which configuration."""
+    context, found = LLM_CONTEXT.initial, []
+    for event in events:
+        context = LLM_CONTEXT.apply(context, event)
+        if isinstance(event, LLMCallRequested) and context.configuration:
+            found.append((context.configuration.sha256, list(context.messages)))
+    return found
+
+
+@st.composite
+def forks(draw: st.DrawFn) -> list[Event]:
+    """A history that goes on from some position of another one, which may be anywhere."""
+    events = draw(streams())
+    position = draw(st.integers(0, len(events) - 1))
+    fork = ThreadForked(origin_stream_name="agent:v0-t", origin_position=position)
+    said = UserMessageAdded(message="and then?")
+    return [*events[: position + 1], fork, CONFIGURATION, said, LLMCallRequested(model_name="m")]
+
+
+@EACH_PROTOCOL
+@settings(max_examples=80, deadline=None)
+@given(events=st.one_of(streams(), forks()))
+def test_the_rules_hold_for_every_stream_that_the_engine_can_produce(
+    to_request: ToRequest, keeps_the_rules: Callable[[list[Any]], None], events: list[Event]
+) -> None:
+    requests = [(sha256, conversation(to_request, said)) for sha256, said in asked(events)]
+
+    for _, sent in requests:
+        keeps_the_rules(sent)
+    if not any(isinstance(event, ThreadForked) for event in events):
+        for (before, earlier), (after, later) in pairwise(requests):
+            assert before != after or later[: len(earlier)] == earlier

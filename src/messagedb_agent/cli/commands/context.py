@@ -1,30 +1,41 @@
-"""context: what a model was given, derived again from the stream."""
+"""context: what a model was sent, derived again from the stream."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 from typing import Any
 
-import msgspec
+from msgspec.structs import replace
 
 from messagedb_agent.cli.commands.travel import on_thread
-from messagedb_agent.cli.terminal import complain, paint, say, visible
+from messagedb_agent.cli.model import settings_for
+from messagedb_agent.cli.terminal import complain, paint, say, tell, visible
+from messagedb_agent.cli.wiring import configuration
+from messagedb_agent.engine.attachments import Attachments
 from messagedb_agent.engine.history import read_history
 from messagedb_agent.engine.review import Review, review
-from messagedb_agent.projections.messages import AssistantMessage, Message, UserMessage
-from messagedb_agent.projections.transcript import files_in
+from messagedb_agent.events.base import JSONObject
+from messagedb_agent.llm.catalog import request_body
 from messagedb_agent.store.stream import parse_stream_name
 
 
 def context(options: argparse.Namespace) -> int:
-    """Print what the model saw when it was called; exit code 1 when that can't be derived."""
+    """Print what the model was sent; exit code 1 when that can't be derived."""
+    settings = settings_for(configuration(options))
     with on_thread(options, options.thread) as (store, stream_name):
         found = review(read_history(store, stream_name, options.at))
+        # The digest is of references; the model was sent what they refer to.
+        messages = Attachments(store).resolve(found.request.messages)
+    body = request_body(replace(found.request, messages=messages), settings)
     if options.format == "json":
-        say(json.dumps(_as_object(found, stream_name), indent=2))
+        say(json.dumps(_as_object(found, body, stream_name), indent=2))
     else:
-        _print(found)
+        name = visible(found.request.model_name)
+        verdict = f"{name} at position {found.position}: {found.verdict}"
+        tell(paint(verdict, "dim", stream=sys.stderr))
+        say(json.dumps(body, indent=2))
     if found.matches is False:
         complain(
             f"this is not what the model saw at position {found.position}: the digest recorded "
@@ -34,57 +45,14 @@ def context(options: argparse.Namespace) -> int:
     return 0
 
 
-def _as_object(found: Review, stream_name: str) -> dict[str, Any]:
-    request = found.request
+def _as_object(found: Review, body: JSONObject, stream_name: str) -> dict[str, Any]:
     return {
         "thread_id": parse_stream_name(stream_name).thread_id,
         "position": found.position,
-        "model_name": request.model_name,
-        "attempt": request.attempt,
-        "system_prompt": request.system_prompt,
-        "tools": list(request.tools),
-        "parameters": dict(request.parameters),
-        "messages": [msgspec.to_builtins(message) for message in request.messages],
+        "model_name": found.request.model_name,
+        "attempt": found.request.attempt,
+        "request": body,
         "sha256": found.sha256,
         "recorded_sha256": found.recorded_sha256,
         "matches": found.matches,
     }
-
-
-def _print(found: Review) -> None:
-    request = found.request
-    count = f"{len(request.messages)} messages, {found.verdict}"
-    say(paint(f"{visible(request.model_name)} at position {found.position}: {count}", "bold"))
-    _section("system prompt", request.system_prompt)
-    if request.parameters:
-        _section("parameters", _json(request.parameters))
-    tools = [f"{tool.get('name')}: {_summary(tool)}" for tool in request.tools]
-    _section(f"{len(tools)} tools", "\n".join(tools))
-    for message in request.messages:
-        _section(*_told(message))
-
-
-def _summary(tool: Any) -> str:
-    return str(tool.get("description") or "").partition("\n")[0]
-
-
-def _told(message: Message) -> tuple[str, str]:
-    match message:
-        case UserMessage():
-            return "user", "\n".join([message.text, *files_in(message.content)])
-        case AssistantMessage():
-            calls = [f"→ {call.name} {_json(call.arguments)}" for call in message.tool_calls]
-            return "assistant", "\n".join([*([message.text] if message.text else []), *calls])
-        case _:
-            kind = "tool error" if message.is_error else "tool result"
-            return f"{kind} of {message.tool_name}", _json(message.result)
-
-
-def _json(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _section(title: str, text: str) -> None:
-    say(paint(f"--- {visible(title)}", "cyan"))
-    if text:
-        say(visible(text))

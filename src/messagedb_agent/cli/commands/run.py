@@ -8,7 +8,7 @@ from messagedb_agent.cli.attachments import keep_attachments, read_attachments
 from messagedb_agent.cli.driving import drive, nothing
 from messagedb_agent.cli.following import leave_to_workers
 from messagedb_agent.cli.messages import message_of
-from messagedb_agent.cli.model import parameters_for
+from messagedb_agent.cli.model import named_model, parameters_for
 from messagedb_agent.cli.wiring import (
     agent_for,
     category_of,
@@ -29,10 +29,10 @@ from messagedb_agent.engine.session import (
 from messagedb_agent.engine.thread import AgentThread
 from messagedb_agent.errors import ThreadEndedError, UsageError
 from messagedb_agent.events.agent import AgentConfigured
-from messagedb_agent.llm.catalog import OFFLINE, preload
+from messagedb_agent.llm.catalog import preload
 from messagedb_agent.projections.thread_state import THREAD_STATE, ThreadState
 from messagedb_agent.store.stream import generate_thread_id, parse_stream_name
-from messagedb_agent.store.threads import find_stream
+from messagedb_agent.store.threads import find_stream, last_model
 from messagedb_agent.workers.queue import QueueingStore
 
 
@@ -44,7 +44,7 @@ def start(options: argparse.Namespace) -> int:
         options.thread = "last"
         return message(options)
     config = configuration(options)
-    preload(options.model or config.model_name or OFFLINE)
+    _preload(options, config, None)
     text, files = message_of(options.message), read_attachments(options.attach)
     thread_id = options.thread_id or generate_thread_id()
     stream_name = new_stream(options, config, thread_id)
@@ -78,7 +78,6 @@ def message(options: argparse.Namespace) -> int:
     """Add a message to a thread and answer it."""
     config = configuration(options)
     text, files = message_of(options.message), read_attachments(options.attach)
-    preload(options.model or config.model_name or OFFLINE)
     stream_name = _find(options, config)
     with writer(config) as store:
         if options.reopen:
@@ -102,7 +101,6 @@ def message(options: argparse.Namespace) -> int:
 def carry_on(options: argparse.Namespace) -> int:
     """Go on with a thread."""
     config = configuration(options)
-    preload(options.model or config.model_name or OFFLINE)
     stream_name = _find(options, config)
     with writer(config) as store:
         if read_state(store, stream_name).session.is_ended:
@@ -128,7 +126,15 @@ def carry_on(options: argparse.Namespace) -> int:
 def _find(options: argparse.Namespace, config: Config) -> str:
     category = category_of(options)
     with reader(config) as connection:
-        return find_stream(connection, category, options.thread)
+        stream_name = find_stream(connection, category, options.thread)
+        _preload(options, config, last_model(connection, stream_name))
+        return stream_name
+
+
+def _preload(options: argparse.Namespace, config: Config, kept: str | None) -> None:
+    """Import the SDK of the model that is about to be called, while the store connects."""
+    if not options.no_wait:
+        preload(named_model(options, config, kept))
 
 
 def _chosen(

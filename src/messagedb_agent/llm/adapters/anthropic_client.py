@@ -8,14 +8,16 @@ from typing import Any
 from messagedb_agent.errors import ModelUnavailableError
 from messagedb_agent.events.base import JSONObject
 from messagedb_agent.llm.adapters import google_credentials
+from messagedb_agent.llm.adapters.anthropic_wire import VERTEX_VERSION
 from messagedb_agent.llm.settings import ModelSettings
 
 
 class AnthropicConnection:
     """Streams through a client of the SDK, whose own retries and traces are off."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, **fixed: Any) -> None:
         self._client = client
+        self._fixed = fixed
 
     def stream(self, body: dict[str, Any]) -> Iterator[JSONObject]:
         """
@@ -23,7 +25,7 @@ class AnthropicConnection:
 
         Not `messages.stream()`: that helper repairs broken tool arguments.
         """
-        with self._client.messages.create(stream=True, **body) as stream:
+        with self._client.messages.create(stream=True, **body, **self._fixed) as stream:
             for event in stream:
                 yield event.to_dict(mode="json")
 
@@ -76,5 +78,7 @@ def connect_vertex(settings: ModelSettings) -> AnthropicConnection:
             max_retries=0,
             timeout=anthropic.Timeout(settings.timeout_seconds, connect=settings.connect_seconds),
             open_telemetry=False,
-        )
+        ),
+        # Else the SDK's release decides which version of the protocol is spoken.
+        extra_body={"anthropic_version": VERTEX_VERSION},
     )

@@ -66,6 +66,8 @@ def connect(settings: ModelSettings) -> GeminiConnection:
                 base_url=environ.get("GOOGLE_VERTEX_BASE_URL") or None,
                 timeout=round(settings.timeout_seconds * 1000),
                 headers={"X-Server-Timeout": _ANSWER_SECONDS},
+                # Nothing here is asynchronous; else certificates are read once more for it.
+                async_client_args={"ssl": True},
             ),
         )
     )

@@ -8,12 +8,14 @@ as the model's own words would be imitated.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Iterable, Mapping
 from typing import Any, Final
 
 from messagedb_agent.errors import ModelCallError
 from messagedb_agent.events.agent import ToolCall
 from messagedb_agent.events.base import JSONObject
+from messagedb_agent.llm.adapters.anthropic_thinking import BUDGETS
 from messagedb_agent.llm.adapters.turns import (
     AssistantTurn,
     canonical,
@@ -55,8 +57,8 @@ def to_request(request: ModelRequest, model: str) -> dict[str, Any]:
     """The arguments of `generate_content_stream`."""
     parameters = request.parameters
     config: dict[str, Any] = {"automatic_function_calling": {"disable": True}}
-    if request.system_prompt.strip():
-        config["system_instruction"] = request.system_prompt
+    if prompt := _prompt(request, model):
+        config["system_instruction"] = prompt
     if request.tools:
         config["tools"] = [{"function_declarations": [_function(t) for t in request.tools]}]
     if limit := parameters.get("max_output_tokens"):
@@ -66,15 +68,37 @@ def to_request(request: ModelRequest, model: str) -> dict[str, Any]:
     thinking = parameters.get("thinking") or {}
     if budget := thinking.get("budget"):
         config["thinking_config"] = {"include_thoughts": True, "thinking_budget": budget}
-    elif effort := thinking.get("effort"):
+    elif (effort := thinking.get("effort")) and _is_before_3(model):
+        budget = BUDGETS.get(str(effort).lower(), BUDGETS["high"])
+        config["thinking_config"] = {"include_thoughts": True, "thinking_budget": budget}
+    elif effort:
         level = str(effort).upper().replace("MAX", "XHIGH")
         config["thinking_config"] = {"include_thoughts": True, "thinking_level": level}
-    if schema := parameters.get("response_schema"):
+    schema = parameters.get("response_schema")
+    if schema and not _is_told(request, model):
         config |= {"response_mime_type": "application/json", "response_json_schema": schema}
     body: dict[str, Any] = canonical(
         {"model": model, "contents": _contents(request), "config": config}
     )
     return body
+
+
+def _prompt(request: ModelRequest, model: str) -> str:
+    prompt = request.system_prompt if request.system_prompt.strip() else ""
+    if not _is_told(request, model):
+        return prompt
+    schema = to_json(request.parameters["response_schema"])
+    rule = f"When you answer, answer with nothing but JSON that follows this JSON Schema: {schema}"
+    return f"{prompt}\n\n{rule}".strip()
+
+
+def _is_told(request: ModelRequest, model: str) -> bool:
+    """Models before Gemini 3 refuse a schema of the answer beside tools, so they are told it."""
+    return bool(request.parameters.get("response_schema") and request.tools and _is_before_3(model))
+
+
+def _is_before_3(model: str) -> bool:
+    return re.match(r"gemini-[12]\b", model) is not None
 
 
 def _function(tool: JSONObject) -> JSONObject:

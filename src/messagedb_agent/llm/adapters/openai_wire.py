@@ -8,6 +8,7 @@ from typing import Any, Final
 from messagedb_agent.errors import ModelCallError
 from messagedb_agent.events.agent import ToolCall
 from messagedb_agent.events.base import JSONObject
+from messagedb_agent.llm.adapters.openai_schema import strictly
 from messagedb_agent.llm.adapters.turns import (
     AssistantTurn,
     arguments_object,
@@ -55,10 +56,16 @@ def to_request(request: ModelRequest, model: str, *, is_openai: bool = False) ->
     if effort := (parameters.get("thinking") or {}).get("effort"):
         body["reasoning_effort"] = str(effort).lower()
     if schema := parameters.get("response_schema"):
-        named = {"name": "answer", "schema": schema, "strict": True}
+        strict = strictly(schema)
+        named = {"name": "answer", "schema": strict or schema, "strict": strict is not None}
         body["response_format"] = {"type": "json_schema", "json_schema": named}
     cleaned: dict[str, Any] = canonical(body)
     return cleaned
+
+
+def sent(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The body of an HTTP request with these arguments."""
+    return arguments | {"stream": True}
 
 
 def _function(tool: JSONObject) -> JSONObject:

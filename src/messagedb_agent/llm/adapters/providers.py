@@ -7,7 +7,13 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from messagedb_agent.errors import ModelUnavailableError
-from messagedb_agent.llm.adapters import anthropic_wire, gemini_wire, openai_wire
+from messagedb_agent.llm.adapters import (
+    anthropic_answer,
+    anthropic_wire,
+    gemini_sent,
+    gemini_wire,
+    openai_wire,
+)
 from messagedb_agent.llm.adapters.remote import Connection, RemoteModel, Wire
 from messagedb_agent.llm.failures import LOGIN, Backend
 from messagedb_agent.llm.settings import ModelSettings
@@ -24,6 +30,31 @@ def create(kind: str, model_name: str, name: str, settings: ModelSettings) -> Re
     return make[kind](model_name, name, settings)
 
 
+def wire(kind: str, name: str, settings: ModelSettings) -> Wire:
+    """The protocol of this kind; pure, so it needs neither credentials nor an SDK."""
+    match kind:
+        case "vertex-gemini":
+            return Wire(
+                partial(gemini_wire.to_request, model=name),
+                gemini_wire.from_stream,
+                gemini_sent.sent,
+            )
+        case "openai":
+            is_openai = _is_openai(settings)
+            return Wire(
+                partial(openai_wire.to_request, model=name, is_openai=is_openai),
+                openai_wire.from_stream,
+                openai_wire.sent,
+            )
+        case _:
+            on_vertex = kind == "vertex-claude"
+            return Wire(
+                partial(anthropic_wire.to_request, model=name),
+                anthropic_answer.from_stream,
+                anthropic_wire.sent_to_vertex if on_vertex else anthropic_wire.sent,
+            )
+
+
 def vertex_claude(model_name: str, name: str, settings: ModelSettings) -> RemoteModel:
     """Claude on Vertex AI."""
 
@@ -34,7 +65,7 @@ def vertex_claude(model_name: str, name: str, settings: ModelSettings) -> Remote
 
     return RemoteModel(
         model_name,
-        wire=Wire(partial(anthropic_wire.to_request, model=name), anthropic_wire.from_stream),
+        wire=wire("vertex-claude", name, settings),
         connect=connect,
         backend=_vertex("Claude on Vertex AI", name, settings.location("CLOUD_ML_REGION")),
     )
@@ -50,7 +81,7 @@ def vertex_gemini(model_name: str, name: str, settings: ModelSettings) -> Remote
 
     return RemoteModel(
         model_name,
-        wire=Wire(partial(gemini_wire.to_request, model=name), gemini_wire.from_stream),
+        wire=wire("vertex-gemini", name, settings),
         connect=connect,
         backend=_vertex("Gemini on Vertex AI", name, settings.location("GOOGLE_CLOUD_LOCATION")),
     )
@@ -69,7 +100,7 @@ def anthropic(model_name: str, name: str, settings: ModelSettings) -> RemoteMode
 
     return RemoteModel(
         model_name,
-        wire=Wire(partial(anthropic_wire.to_request, model=name), anthropic_wire.from_stream),
+        wire=wire("anthropic", name, settings),
         connect=connect,
         backend=Backend(
             name="Anthropic",
@@ -91,7 +122,6 @@ def openai(model_name: str, name: str, settings: ModelSettings) -> RemoteModel:
         raise ModelUnavailableError(
             f"{model_name} needs OPENAI_API_KEY, or OPENAI_BASE_URL for a server of your own"
         )
-    is_openai = not base_url or (urlsplit(base_url).hostname or "").endswith("openai.com")
 
     def connect() -> Connection:
         from messagedb_agent.llm.adapters.openai_client import connect as connect_openai
@@ -100,13 +130,10 @@ def openai(model_name: str, name: str, settings: ModelSettings) -> RemoteModel:
 
     return RemoteModel(
         model_name,
-        wire=Wire(
-            partial(openai_wire.to_request, model=name, is_openai=is_openai),
-            openai_wire.from_stream,
-        ),
+        wire=wire("openai", name, settings),
         connect=connect,
         backend=Backend(
-            name="OpenAI" if is_openai else _origin(base_url),
+            name="OpenAI" if _is_openai(settings) else _origin(base_url),
             remedies={
                 "authentication": "check OPENAI_API_KEY",
                 "permission": "check that this key may use the model, and its quota",
@@ -116,6 +143,11 @@ def openai(model_name: str, name: str, settings: ModelSettings) -> RemoteModel:
             | _EVERYWHERE,
         ),
     )
+
+
+def _is_openai(settings: ModelSettings) -> bool:
+    base_url = settings.environ.get("OPENAI_BASE_URL") or ""
+    return not base_url or (urlsplit(base_url).hostname or "").endswith("openai.com")
 
 
 _EVERYWHERE = {

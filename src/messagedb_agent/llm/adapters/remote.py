@@ -27,10 +27,16 @@ Answering: TypeAlias = Generator[Delta, None, Completion]
 
 
 class Wire(msgspec.Struct, frozen=True):
-    """The pure half: a request as the provider's body, and a stream's events as an answer."""
+    """
+    The pure half: a request as the SDK's arguments, and a stream's events as an answer.
+
+    `sent` tells the body that the SDK makes of its arguments, for those who want to know what
+    a model saw without sending it again.
+    """
 
     to_request: Callable[[ModelRequest], dict[str, Any]]
     from_stream: Callable[[Iterable[JSONObject], ModelRequest], Answering]
+    sent: Callable[[dict[str, Any]], JSONObject]
 
 
 class Connection(Protocol):
