@@ -12,6 +12,7 @@ import psycopg
 
 from messagedb_agent.errors import ThreadBusyError
 from messagedb_agent.store.faults import translate
+from messagedb_agent.store.stream import check_stream_name
 
 _TRY_LOCK: LiteralString = "SELECT pg_try_advisory_lock($1)"
 _UNLOCK: LiteralString = "SELECT pg_advisory_unlock($1)"
@@ -54,6 +55,7 @@ class ThreadLocks:
 
     def acquire(self, stream_name: str) -> _Lock:
         """Take the lock of a stream. Raises `ThreadBusyError` when it is held, by whomever."""
+        check_stream_name(stream_name)
         with self._mutex:
             session = self._connected()
             if stream_name in self._held:
