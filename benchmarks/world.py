@@ -12,18 +12,12 @@ from uuid import uuid4
 import msgspec
 import psycopg
 
+from messagedb_agent.cancellation import NEVER, Cancellation
 from messagedb_agent.engine.agent import Agent
 from messagedb_agent.events import agent, tool, user
 from messagedb_agent.events.base import Event
 from messagedb_agent.events.codec import EncodedEvent, encode
-from messagedb_agent.llm.base import (
-    NEVER,
-    Cancellation,
-    Completion,
-    Delta,
-    ModelRequest,
-    ignore_delta,
-)
+from messagedb_agent.llm.base import Completion, Delta, ModelRequest, ignore_delta
 from messagedb_agent.projections.messages import ToolResult
 from messagedb_agent.store import schema
 from messagedb_agent.store.client import MessageDBClient, connection_settings

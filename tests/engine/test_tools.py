@@ -11,6 +11,7 @@ import pytest
 
 from messagedb_agent.engine.session import interrupt_session
 from messagedb_agent.engine.thread import AgentThread
+from messagedb_agent.engine.threads import _Worker
 from messagedb_agent.errors import ClaimLostError, ToolError
 from messagedb_agent.events import (
     LLMCallFailed,
@@ -399,6 +400,37 @@ def test_a_transactional_tool_needs_a_store_with_a_database(
     outcome = outcomes(memory, stream)["a"]
     assert isinstance(outcome, ToolExecutionFailed)
     assert "database" in outcome.error_message
+
+
+def test_a_transactional_call_does_not_keep_a_result_that_was_there_before_it_from_the_record(
+    client: MessageDBClient, monkeypatch: pytest.MonkeyPatch, stream: str
+) -> None:
+    seen: list[str] = []
+    pause = threading.Event()
+    monkeypatch.setattr(_Worker, "_idle", [])
+
+    @tool(permission="allow")
+    def quick() -> str:
+        """Answer at once."""
+        return "quick"
+
+    @tool(permission="allow", transactional=True)
+    def first(context: ToolContext) -> None:
+        """End after the quick one, whose thread is idle once it has handed its result over."""
+        assert context.connection is not None
+        assert any(_Worker._idle or pause.wait(0.01) for _ in range(1000))
+
+    @tool(permission="allow", transactional=True)
+    def second(context: ToolContext) -> None:
+        """See what is recorded by now."""
+        assert context.connection is not None
+        seen.extend(str(key) for key in outcomes(client, stream))
+
+    made = calls(call("quick", "a"), call("first", "b"), call("second", "c"))
+    say(client, stream, "hi", agent_of([made, {"text": "done"}], quick, first, second))
+
+    assert sorted(seen) == ["a", "b"]
+    assert violations(list(client.read(stream))) == []
 
 
 def test_transactional_and_other_calls_of_one_response_all_end(

@@ -8,9 +8,10 @@ from typing import Any, Protocol, TypeAlias
 import msgspec
 import psycopg
 
+from messagedb_agent.cancellation import Cancellation
 from messagedb_agent.engine.fencing import Stands
 from messagedb_agent.events.base import Event
-from messagedb_agent.llm.base import Cancellation, Delta
+from messagedb_agent.llm.base import Delta
 from messagedb_agent.projections.thread_state import ThreadState
 
 
