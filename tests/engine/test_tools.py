@@ -348,6 +348,35 @@ def test_the_effect_of_a_transactional_tool_whose_claim_was_lost_is_undone(
     assert outcomes(client, stream) == {}
 
 
+def test_a_run_that_was_overtaken_while_it_was_cut_off_records_no_second_outcome(
+    client: MessageDBClient, stream: str
+) -> None:
+    over = threading.Event()
+
+    @tool(permission="allow")
+    def slow() -> str:
+        """Answer when somebody else has answered."""
+        assert over.wait(PATIENCE)
+        return "late"
+
+    @tool(permission="allow", transactional=True)
+    def cut_off(context: ToolContext) -> None:
+        """Lose the connection while another process takes both calls over."""
+        for name in ("slow", "cut_off"):
+            claim = ToolExecutionRequested(tool_name=name, tool_call_id=name, attempt=2)
+            done = ToolExecutionCompleted(tool_name=name, tool_call_id=name, result="theirs")
+            client.append(stream, [NewEvent(event=claim), NewEvent(event=done)])
+        over.set()
+        assert context.connection is not None
+        context.connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    made = calls(call("slow", "slow"), call("cut_off", "cut_off"))
+    with pytest.raises(ClaimLostError):
+        say(client, stream, "hi", agent_of([made, {"text": "on"}], slow, cut_off))
+
+    assert violations(list(client.read(stream))) == []
+
+
 def test_a_message_that_arrives_meanwhile_undoes_nothing(
     client: MessageDBClient, ledger: psycopg.Connection[Any], stream: str
 ) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import psycopg
 
 from messagedb_agent.engine.recorder import Recorder
 from messagedb_agent.engine.thread import user_message
-from messagedb_agent.errors import ThreadEndedError, ThreadNotFoundError, UsageError
+from messagedb_agent.errors import ClaimLostError, ThreadEndedError, ThreadNotFoundError, UsageError
 from messagedb_agent.events.agent import AgentConfigured
 from messagedb_agent.events.base import Event, JSONObject
 from messagedb_agent.events.system import SessionCompleted, SessionStarted
@@ -179,7 +180,7 @@ def approve(
     edited_arguments: Any = None,
     remember: str | None = None,
 ) -> None:
-    """Let these calls run."""
+    """Let these calls run. Raises `UsageError` when one of them waits no more."""
     events = tuple(
         ToolExecutionApproved(
             tool_name=call.call.name,
@@ -190,18 +191,19 @@ def approve(
         )
         for call in calls
     )
-    _append(store, stream_name, events)
+    _decide(store, stream_name, calls, events)
 
 
 def complete(
     store: EventStore, stream_name: str, call: CallState, result: Any, *, by: str | None = None
 ) -> None:
-    """Give a pending call the result that a person found out, instead of running it."""
+    """
+    Give a pending call the result that a person found out, instead of running it.
+
+    Raises `UsageError` when it waits no more.
+    """
     event = ToolExecutionCompleted(tool_name=call.call.name, result=result, **identity(call))
-    store.append(
-        stream_name,
-        [NewEvent(event=event, metadata={"correlationStreamName": stream_name, "by": by})],
-    )
+    _decide(store, stream_name, (call,), (event,), {"by": by})
 
 
 def deny(
@@ -212,7 +214,11 @@ def deny(
     rejected_by: str | None = None,
     reason: str | None = None,
 ) -> None:
-    """Refuse these calls; the model reads the reason."""
+    """
+    Refuse these calls; the model reads the reason.
+
+    Raises `UsageError` when one of them waits no more.
+    """
     events = tuple(
         ToolExecutionRejected(
             tool_name=call.call.name,
@@ -222,7 +228,25 @@ def deny(
         )
         for call in calls
     )
-    _append(store, stream_name, events)
+    _decide(store, stream_name, calls, events)
+
+
+def _decide(
+    store: EventStore,
+    stream_name: str,
+    calls: Sequence[CallState],
+    events: Sequence[Event],
+    metadata: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
+    """Record what a person said of calls that still wait as that person saw them."""
+    recorder = Recorder(store, stream_name, annotate=lambda _new: metadata)
+    recorder.open()
+    try:
+        recorder.conclude(events, lambda state: all(call in state.calls.pending for call in calls))
+        recorder.flush()
+    except ClaimLostError as lost:
+        names = ", ".join(call.call.id for call in calls)
+        raise UsageError(f"somebody else has decided about {names} meanwhile") from lost
 
 
 def _append(

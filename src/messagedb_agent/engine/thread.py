@@ -248,9 +248,17 @@ class AgentThread:
 
     def _record_interruption(self) -> None:
         self._recorder.settle()
-        events = interruption(self._recorder.state)
+        try:
+            self._interrupt_what_is_open()
+        except ClaimLostError:
+            # Another process goes on, and what is open has changed: nothing gets two outcomes.
+            self._interrupt_what_is_open()
+
+    def _interrupt_what_is_open(self) -> None:
+        state = self._recorder.state
+        events = () if state.turn.halted else interruption(state)
         if events:
-            self._recorder.conclude(events, lambda _state: True)
+            self._recorder.conclude(events, lambda newest: interruption(newest) == events)
             self._recorder.flush()
 
 
