@@ -9,8 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Self, TypeAlias
 
-Moment: TypeAlias = Literal["before", "after"]
-"""before: the server never sees the statement. after: it has answered, and nobody hears it."""
+Moment: TypeAlias = Literal["before", "during", "after"]
+"""
+before: the server never sees the statement. during: it sees it, and the connection is gone before
+it has answered. after: it has answered, and nobody hears it.
+"""
 
 
 class Proxy:
@@ -18,7 +21,7 @@ class Proxy:
     Stands between a client and a server, and passes everything on.
 
     `cut` arms it: the next time a client sends something that contains the given bytes, the
-    connection ends, `before` the server sees it or `after` it has answered. `cuts` counts.
+    connection ends, at the given moment. `cuts` counts.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -81,6 +84,10 @@ class Proxy:
             while data := link.client.recv(1 << 16):
                 fate = self._fate_of(data)
                 if fate and fate[0] == "before":
+                    fate[1]()
+                    break
+                if fate and fate[0] == "during":
+                    link.server.sendall(data)
                     fate[1]()
                     break
                 if fate:

@@ -37,10 +37,19 @@ from messagedb_agent.store.stream import (
 )
 
 
-def read_state(store: EventStore, stream_name: str) -> ThreadState:
-    """The state of a thread. Raises `ThreadNotFoundError` when it has no events."""
+def read_state(
+    store: EventStore, stream_name: str, *, connection: psycopg.Connection[Any] | None = None
+) -> ThreadState:
+    """
+    The state of a thread, with `connection` as seen by the transaction open there.
+
+    Raises `ThreadNotFoundError` when it has no events.
+    """
     recorder = Recorder(store, stream_name)
-    recorder.open()
+    if connection is None:
+        recorder.open()
+    else:
+        recorder.catch_up(connection)
     if recorder.version == NO_STREAM:
         raise ThreadNotFoundError(
             f"there is no thread {parse_stream_name(stream_name).thread_id}; `./cli list` shows all"
@@ -98,7 +107,7 @@ def add_message(
 
     Raises `ThreadEndedError` when the thread takes no more messages.
     """
-    if read_state(store, stream_name).session.is_ended:
+    if read_state(store, stream_name, connection=connection).session.is_ended:
         raise ThreadEndedError(
             f"thread {parse_stream_name(stream_name).thread_id} has ended; `--reopen` reopens it"
         )
