@@ -185,6 +185,7 @@ def test_a_command_says_on_stderr_what_it_waits_for_and_goes_on(
     with read_only(server) as end:
         started = cli.start("start", "hi", "--model", cli.script("m", {"text": "done"}))
         assert started.stderr is not None
+        started.stderr.readline()  # the thread
         line = started.stderr.readline().decode()
         end()
         out, err = started.communicate(timeout=60)

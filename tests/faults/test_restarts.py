@@ -108,8 +108,9 @@ def test_a_run_survives_its_server(mortal: ThrowawayServer, how: signal.Signals,
 
 
 def test_a_run_whose_lock_went_to_another_stops_before_its_next_claim(
-    mortal: ThrowawayServer,
+    mortal: ThrowawayServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("messagedb_agent.engine.thread.RELOCK_PAUSE_SECONDS", 0.01)
     conninfo, stream = conninfo_to_dict(mortal.dsn), f"restart:v0-{uuid4()}"
     made = {"tool_calls": [{"name": "echo", "arguments": {"text": "x"}}]}
     with MessageDBClient(conninfo) as client, MessageDBClient(conninfo) as other:
