@@ -20,7 +20,8 @@ from messagedb_agent.events.codec import EncodedEvent, encode
 from messagedb_agent.llm.base import Completion, Delta, ModelRequest, ignore_delta
 from messagedb_agent.projections.messages import ToolResult
 from messagedb_agent.store import schema
-from messagedb_agent.store.client import MessageDBClient, connection_settings
+from messagedb_agent.store.client import MessageDBClient
+from messagedb_agent.store.connections import connection_settings
 from messagedb_agent.store.embedded import EmbeddedServer
 from messagedb_agent.tools import ToolRegistry
 from messagedb_agent.tools import tool as as_tool

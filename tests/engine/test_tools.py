@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import psycopg
@@ -299,6 +300,10 @@ def book(entry: str, context: ToolContext) -> str:
         context.connection.execute("SELEC")
     if entry == "commit":
         context.connection.commit()
+    if entry.isupper():
+        with suppress(psycopg.Error):
+            context.connection.execute(entry.encode())
+        context.connection.execute("INSERT INTO ledger VALUES ('later')")
     return f"booked {entry}"
 
 
@@ -316,7 +321,10 @@ def test_the_effect_of_a_transactional_tool_and_its_event_are_there_together(
     assert violations(list(client.read(stream))) == []
 
 
-@pytest.mark.parametrize("entry", ["bad", "syntax", "commit"])
+@pytest.mark.parametrize(
+    "entry",
+    ["bad", "syntax", "commit", "COMMIT", "ROLLBACK", "COMMIT AND CHAIN", "ROLLBACK AND CHAIN"],
+)
 def test_the_effect_of_a_transactional_tool_that_fails_is_undone(
     client: MessageDBClient, ledger: psycopg.Connection[Any], stream: str, entry: str
 ) -> None:

@@ -87,6 +87,7 @@ class Proxy:
                     fate[1]()
                     break
                 if fate and fate[0] == "during":
+                    link.is_deaf = True
                     link.server.sendall(data)
                     fate[1]()
                     break
@@ -99,6 +100,8 @@ class Proxy:
     def _to_client(self, link: _Link) -> None:
         with contextlib.suppress(OSError):
             while data := link.server.recv(1 << 16):
+                if link.is_deaf:
+                    break
                 if link.when_answered is not None:
                     link.when_answered()
                     break
@@ -124,6 +127,7 @@ class _Link:
     client: socket.socket
     server: socket.socket
     when_answered: Callable[[], object] | None = None
+    is_deaf: bool = False
 
     def close(self) -> None:
         _close(self.client)

@@ -109,7 +109,8 @@ class AgentThread:
         self._handed_over = False
         self._watch = Watch(store, stream_name, self._watched_version, self.cancelled.set)
 
-    def _elapsed(self) -> float:
+    def elapsed(self) -> float:
+        """How long the run has been going on, in seconds."""
         return time.monotonic() - self._began
 
     def _watched_version(self) -> int | None:
@@ -224,7 +225,7 @@ class AgentThread:
         if self._loop is None or self._loop.agent is not agent:
             self._loop = Loop(
                 agent,
-                agent.deciders(self._elapsed),
+                agent.deciders(self.elapsed),
                 self._store,
                 self._recorder,
                 self,

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self, TypeVar
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from messagedb_agent.errors import (
@@ -21,6 +18,11 @@ from messagedb_agent.events.base import RecordedEvent
 from messagedb_agent.events.codec import EventRow, decode
 from messagedb_agent.store import operations
 from messagedb_agent.store.base import DEFAULT_BATCH_SIZE, NewEvent, ThreadLock
+from messagedb_agent.store.connections import (
+    CONNECT_TIMEOUT_SECONDS,
+    connection_settings,
+    writing_within_only,
+)
 from messagedb_agent.store.faults import (
     is_connection_lost,
     is_duplicate_id,
@@ -28,46 +30,15 @@ from messagedb_agent.store.faults import (
     translate,
 )
 from messagedb_agent.store.locks import ThreadLocks
-from messagedb_agent.store.patience import STATEMENT_TIMEOUT_SECONDS, OnWait, Patience, Vigil
-from messagedb_agent.store.quick import is_connection_string, unreachable, wrong_connection_string
+from messagedb_agent.store.patience import OnWait, Patience, Vigil
+from messagedb_agent.store.quick import unreachable
 
 T = TypeVar("T")
 
-CONNECT_TIMEOUT_SECONDS = 3
 DEFAULT_PATIENCE_SECONDS = 30.0
 """How long a store that went away is waited for."""
 
 _POOL_PATIENCE_SECONDS = 0.25
-
-
-def connection_settings(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The libpq parameters of a connection: what was given, and what a service needs."""
-    # Functions of Message DB older than 1.3 name their tables without the schema.
-    conninfo = _expanded(given)
-    options = (
-        f"-c search_path=public,message_store -c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s"
-    )
-    return {
-        "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-        "application_name": f"messagedb-agent {socket.gethostname()}:{os.getpid()}",
-        "keepalives_idle": 30,
-        "keepalives_interval": 10,
-        "keepalives_count": 3,
-        "options": options,
-        **conninfo,
-    }
-
-
-def _expanded(given: Mapping[str, Any]) -> dict[str, Any]:
-    """A database name that is a connection string counts as that, as libpq does it."""
-    name = str(given.get("dbname", ""))
-    if not is_connection_string(name):
-        return dict(given)
-    try:
-        parts = conninfo_to_dict(name)
-    except psycopg.ProgrammingError as error:
-        raise wrong_connection_string() from error
-    return {**given, "dbname": None, **parts}
 
 
 class MessageDBClient:
@@ -217,8 +188,16 @@ class MessageDBClient:
 
     @contextmanager
     def transaction(self) -> Iterator[psycopg.Connection[Any]]:
-        """A pooled connection within a transaction, which ends with the block."""
-        with self.connection() as connection, connection.transaction():
+        """
+        A pooled connection within a transaction, which ends with the block.
+
+        Whoever ends it before, by a statement of its own, can't write in the session any more.
+        """
+        with (
+            self.connection() as connection,
+            writing_within_only(connection),
+            connection.transaction(),
+        ):
             yield connection
 
     @contextmanager

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import psycopg
 
 from messagedb_agent.errors import StoreUnavailableError
+from messagedb_agent.store.connections import STATEMENT_TIMEOUT_SECONDS
 from messagedb_agent.store.faults import (
     first_line,
     is_connection_lost,
@@ -23,9 +24,6 @@ from messagedb_agent.store.faults import (
 T = TypeVar("T")
 
 OnWait = Callable[[str], None]
-
-STATEMENT_TIMEOUT_SECONDS = 60
-"""What the server itself grants a statement."""
 
 SECONDS_BEFORE_TELLING = 5.0
 SECONDS_BEFORE_CUTTING = STATEMENT_TIMEOUT_SECONDS + 10.0

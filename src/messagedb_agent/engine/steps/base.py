@@ -68,6 +68,10 @@ class Surroundings(Protocol):
         """Set when nobody waits for the step any more."""
         ...
 
+    def elapsed(self) -> float:
+        """How long the run has been going on, in seconds."""
+        ...
+
     def advance(self, step: Step, state: ThreadState | None) -> Yielded:
         """Let a step act until it yields; only here may the user's interrupt break in."""
         ...
