@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ from messagedb_agent.store.base import NewEvent
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.patience import Vigil
 from tests.acceptance.conftest import Cli
+from tests.acceptance.test_faults import wait_for
 from tests.postgres import ThrowawayServer, controlled_server
 
 PATIENCE = 20.0
@@ -194,6 +196,27 @@ def test_a_command_says_on_stderr_what_it_waits_for_and_goes_on(
     assert "waiting for it" in line
     assert (started.returncode, out.decode().strip()) == (0, "done")
     assert "Traceback" not in err.decode()
+
+
+def test_a_second_ctrl_c_leaves_at_once_and_the_thread_goes_on(
+    server: ThrowawayServer, tmp_path: Path
+) -> None:
+    cli = Cli(server.dsn, tmp_path)
+    slow = cli.script("slow", {"text": "done", "delay_seconds": 60})
+    started = cli.start("start", "hi", "--thread-id", "twice", "--model", slow)
+    wait_for(cli, "twice", "LLMCallRequested")
+    with read_only(server):
+        # The first one ends the model call; what became of it can't be written down.
+        started.send_signal(signal.SIGINT)
+        assert started.stderr is not None
+        while b"waiting for it" not in started.stderr.readline():
+            assert started.poll() is None
+        started.send_signal(signal.SIGINT)
+        started.communicate(timeout=10)
+    assert started.returncode == 130
+
+    quick = cli.script("quick", {"text": "done"})
+    assert cli.ask("continue", "twice", "--model", quick)["response"] == "done"
 
 
 def test_a_server_that_is_stopped_is_told_about_and_waited_for(server: ThrowawayServer) -> None:

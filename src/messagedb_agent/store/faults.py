@@ -69,8 +69,9 @@ def translate(error: psycopg.Error) -> AgentError:
             "the Message DB functions are not installed in this database; "
             "`./cli db install` installs them"
         )
-    if isinstance(error, psycopg.DataError):
-        return UsageError(f"the database refuses a value: {first_line(error)}")
+    if isinstance(error, psycopg.DataError) and not error.sqlstate:
+        # psycopg did not even send it: a NUL in a text, for example.
+        return UsageError(f"the database can not take a value: {first_line(error)}")
     if isinstance(error, errors.InvalidPassword | errors.InvalidAuthorizationSpecification):
         return StoreUnavailableError(
             f"the database refuses this login: {first_line(error)}; check DB_USER and DB_PASSWORD"
