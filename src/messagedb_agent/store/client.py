@@ -66,7 +66,7 @@ class MessageDBClient:
         self._patience = Patience(patience_seconds, on_wait, revive)
         self._vigil = Vigil(on_wait)
         self._revive = revive
-        self._locks = ThreadLocks(self._connect)
+        self._locks = ThreadLocks(self._connect, self._vigil.over)
         self._pool = ConnectionPool(
             kwargs={"autocommit": True, **self._settings},
             min_size=0,

@@ -6,6 +6,7 @@ import hashlib
 import select
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, LiteralString
 
 import psycopg
@@ -26,6 +27,9 @@ _HOLDER: LiteralString = """
 
 Connect = Callable[[], psycopg.Connection[Any]]
 
+Watch = Callable[[psycopg.Connection[Any]], AbstractContextManager[object]]
+"""Is told of a connection while an answer is waited for there."""
+
 
 def lock_key(stream_name: str) -> int:
     """The advisory lock key of a stream: 63 bits, none of which Message DB's own keys share."""
@@ -42,8 +46,9 @@ class ThreadLocks:
     Needs a real session: it does not work through a proxy that pools transactions.
     """
 
-    def __init__(self, connect: Connect) -> None:
+    def __init__(self, connect: Connect, watch: Watch = nullcontext) -> None:
         self._connect = connect
+        self._watch = watch
         self._mutex = threading.Lock()
         self._session: psycopg.Connection[Any] | None = None
         self._held: dict[str, _Lock] = {}
@@ -115,9 +120,8 @@ class ThreadLocks:
             return False
         return not session.broken
 
-    @staticmethod
-    def _ask(session: psycopg.Connection[Any], query: LiteralString, key: int) -> bool:
-        with psycopg.RawCursor(session) as cursor:
+    def _ask(self, session: psycopg.Connection[Any], query: LiteralString, key: int) -> bool:
+        with self._watch(session), psycopg.RawCursor(session) as cursor:
             row = cursor.execute(query, (key,), prepare=True).fetchone()
         return row is not None and row[0] is True
 
