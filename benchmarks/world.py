@@ -12,21 +12,16 @@ from uuid import uuid4
 import msgspec
 import psycopg
 
+from messagedb_agent.cancellation import NEVER, Cancellation
 from messagedb_agent.engine.agent import Agent
 from messagedb_agent.events import agent, tool, user
 from messagedb_agent.events.base import Event
 from messagedb_agent.events.codec import EncodedEvent, encode
-from messagedb_agent.llm.base import (
-    NEVER,
-    Cancellation,
-    Completion,
-    Delta,
-    ModelRequest,
-    ignore_delta,
-)
+from messagedb_agent.llm.base import Completion, Delta, ModelRequest, ignore_delta
 from messagedb_agent.projections.messages import ToolResult
 from messagedb_agent.store import schema
-from messagedb_agent.store.client import MessageDBClient, connection_settings
+from messagedb_agent.store.client import MessageDBClient
+from messagedb_agent.store.connections import connection_settings
 from messagedb_agent.store.embedded import EmbeddedServer
 from messagedb_agent.tools import ToolRegistry
 from messagedb_agent.tools import tool as as_tool

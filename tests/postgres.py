@@ -87,6 +87,23 @@ class ThrowawayServer:
             self._process.wait()
             self._process = None
 
+    def pause(self) -> None:
+        """Stop all of its processes where they are; connections stay, and nobody answers."""
+        self._signal_all(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let its processes go on."""
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, what: signal.Signals) -> None:
+        assert self._process is not None
+        pid = self._process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children")
+        if not children.exists():
+            pytest.skip("the children of a process are told by Linux only")
+        for number in (pid, *map(int, children.read_text().split())):
+            os.kill(number, what)
+
 
 def _given() -> str | None:
     """The server that the environment names, by DATABASE_URL or by DB_HOST and its like."""

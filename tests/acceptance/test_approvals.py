@@ -8,6 +8,7 @@ import re
 import select
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -142,8 +143,32 @@ def test_at_a_terminal_the_person_is_asked(cli: Cli, model: str, tmp_path: Path)
     assert (tmp_path / "note.txt").exists()
 
 
-def at_terminal(cli: Cli, arguments: list[str], answers: dict[str, str]) -> str:
-    """Run a command at a pseudo-terminal; type each answer once its question is on the screen."""
+def test_at_a_terminal_whoever_is_quicker_elsewhere_has_decided(
+    cli: Cli, model: str, tmp_path: Path
+) -> None:
+    screen = at_terminal(
+        cli,
+        ["start", "write", "--model", model],
+        {"run it?": "y\n"},
+        meanwhile=lambda: cli("deny", "last", "--reason", "no"),
+    )
+
+    assert "somebody else has decided" in screen
+    assert "written" in screen
+    assert not (tmp_path / "note.txt").exists()
+
+
+def at_terminal(
+    cli: Cli,
+    arguments: list[str],
+    answers: dict[str, str],
+    meanwhile: Callable[[], object] = lambda: None,
+) -> str:
+    """
+    Run a command at a pseudo-terminal; type each answer once its question is on the screen.
+
+    What happens `meanwhile` is over before anything is typed.
+    """
     child, terminal = pty.fork()
     if child == 0:
         os.chdir(cli.folder)
@@ -157,6 +182,7 @@ def at_terminal(cli: Cli, arguments: list[str], answers: dict[str, str]) -> str:
             break
         screen += re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", read.decode(errors="replace"))
         for question in [question for question in answers if question in screen]:
+            meanwhile()
             os.write(terminal, answers.pop(question).encode())
     os.waitpid(child, 0)
     os.close(terminal)

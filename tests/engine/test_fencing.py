@@ -310,6 +310,29 @@ def test_facts_whose_fence_has_fallen_are_refused(memory: MemoryStore, stream: s
     assert events_of(memory, stream) == [SessionCompleted()]
 
 
+def test_facts_whose_fence_fell_before_they_were_told_are_refused(
+    memory: MemoryStore, stream: str
+) -> None:
+    recorder = recorder_of(memory, stream)
+    memory.append(stream, [NewEvent(event=SessionCompleted())])
+    recorder.catch_up()
+
+    with pytest.raises(ClaimLostError):
+        recorder.conclude([ASKED], takes_messages)
+
+
+def test_of_facts_with_different_fences_each_has_to_stand(memory: MemoryStore, stream: str) -> None:
+    recorder = recorder_of(memory, stream)
+    recorder.conclude([ASKED], takes_messages)
+    recorder.conclude([ASKED], lambda _state: True)
+    memory.append(stream, [NewEvent(event=SessionCompleted())])
+
+    with pytest.raises(ClaimLostError):
+        recorder.flush()
+
+    assert events_of(memory, stream) == [SessionCompleted()]
+
+
 def test_a_write_that_was_made_but_not_confirmed_is_not_made_again(
     memory: MemoryStore, stream: str
 ) -> None:

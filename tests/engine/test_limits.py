@@ -7,8 +7,12 @@ from messagedb_agent.events.agent import LLMResponseReceived, ToolCall
 from messagedb_agent.events.base import Event
 from messagedb_agent.events.system import LimitReached
 from messagedb_agent.events.user import TurnResumed, UserMessageAdded
+from messagedb_agent.llm.base import Completion, ModelRequest
+from messagedb_agent.llm.scripted import ScriptedModel
 from messagedb_agent.projections.next_step import Record
 from messagedb_agent.projections.thread_state import THREAD_STATE
+from messagedb_agent.store.memory import MemoryStore
+from tests.engine.helpers import agent_of, go_on, kinds_of, say
 
 ASKED = UserMessageAdded(message="go")
 
@@ -53,3 +57,19 @@ def test_a_message_and_continue_start_the_count_anew() -> None:
 
     assert stopped(BUDGET, *spent, TurnResumed()) is None
     assert stopped(BUDGET, *spent, ASKED) is None
+
+
+def test_a_model_call_ends_with_the_time_of_the_run(memory: MemoryStore, stream: str) -> None:
+    class Slow(ScriptedModel):
+        def complete(self, request: ModelRequest, **more: Any) -> Completion:
+            if not self.requests:
+                more["cancelled"].wait(20)
+            return super().complete(request, **more)
+
+    model = Slow([{"text": "done"}])
+
+    result = say(memory, stream, "hi", agent_of(model, limits=Limits(max_seconds=0.05)))
+
+    assert result.stop == "limit"
+    assert kinds_of(memory, stream)[-2:] == ["LLMCallFailed", "LimitReached"]
+    assert go_on(memory, stream, agent_of(model)).response == "done"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import psycopg
@@ -11,6 +12,7 @@ import pytest
 
 from messagedb_agent.engine.session import interrupt_session
 from messagedb_agent.engine.thread import AgentThread
+from messagedb_agent.engine.threads import _Worker
 from messagedb_agent.errors import ClaimLostError, ToolError
 from messagedb_agent.events import (
     LLMCallFailed,
@@ -298,6 +300,10 @@ def book(entry: str, context: ToolContext) -> str:
         context.connection.execute("SELEC")
     if entry == "commit":
         context.connection.commit()
+    if entry.isupper():
+        with suppress(psycopg.Error):
+            context.connection.execute(entry.encode())
+        context.connection.execute("INSERT INTO ledger VALUES ('later')")
     return f"booked {entry}"
 
 
@@ -315,7 +321,10 @@ def test_the_effect_of_a_transactional_tool_and_its_event_are_there_together(
     assert violations(list(client.read(stream))) == []
 
 
-@pytest.mark.parametrize("entry", ["bad", "syntax", "commit"])
+@pytest.mark.parametrize(
+    "entry",
+    ["bad", "syntax", "commit", "COMMIT", "ROLLBACK", "COMMIT AND CHAIN", "ROLLBACK AND CHAIN"],
+)
 def test_the_effect_of_a_transactional_tool_that_fails_is_undone(
     client: MessageDBClient, ledger: psycopg.Connection[Any], stream: str, entry: str
 ) -> None:
@@ -345,6 +354,35 @@ def test_the_effect_of_a_transactional_tool_whose_claim_was_lost_is_undone(
 
     assert entries(ledger) == []
     assert outcomes(client, stream) == {}
+
+
+def test_a_run_that_was_overtaken_while_it_was_cut_off_records_no_second_outcome(
+    client: MessageDBClient, stream: str
+) -> None:
+    over = threading.Event()
+
+    @tool(permission="allow")
+    def slow() -> str:
+        """Answer when somebody else has answered."""
+        assert over.wait(PATIENCE)
+        return "late"
+
+    @tool(permission="allow", transactional=True)
+    def cut_off(context: ToolContext) -> None:
+        """Lose the connection while another process takes both calls over."""
+        for name in ("slow", "cut_off"):
+            claim = ToolExecutionRequested(tool_name=name, tool_call_id=name, attempt=2)
+            done = ToolExecutionCompleted(tool_name=name, tool_call_id=name, result="theirs")
+            client.append(stream, [NewEvent(event=claim), NewEvent(event=done)])
+        over.set()
+        assert context.connection is not None
+        context.connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    made = calls(call("slow", "slow"), call("cut_off", "cut_off"))
+    with pytest.raises(ClaimLostError):
+        say(client, stream, "hi", agent_of([made, {"text": "on"}], slow, cut_off))
+
+    assert violations(list(client.read(stream))) == []
 
 
 def test_a_message_that_arrives_meanwhile_undoes_nothing(
@@ -399,6 +437,37 @@ def test_a_transactional_tool_needs_a_store_with_a_database(
     outcome = outcomes(memory, stream)["a"]
     assert isinstance(outcome, ToolExecutionFailed)
     assert "database" in outcome.error_message
+
+
+def test_a_transactional_call_does_not_keep_a_result_that_was_there_before_it_from_the_record(
+    client: MessageDBClient, monkeypatch: pytest.MonkeyPatch, stream: str
+) -> None:
+    seen: list[str] = []
+    pause = threading.Event()
+    monkeypatch.setattr(_Worker, "_idle", [])
+
+    @tool(permission="allow")
+    def quick() -> str:
+        """Answer at once."""
+        return "quick"
+
+    @tool(permission="allow", transactional=True)
+    def first(context: ToolContext) -> None:
+        """End after the quick one, whose thread is idle once it has handed its result over."""
+        assert context.connection is not None
+        assert any(_Worker._idle or pause.wait(0.01) for _ in range(1000))
+
+    @tool(permission="allow", transactional=True)
+    def second(context: ToolContext) -> None:
+        """See what is recorded by now."""
+        assert context.connection is not None
+        seen.extend(str(key) for key in outcomes(client, stream))
+
+    made = calls(call("quick", "a"), call("first", "b"), call("second", "c"))
+    say(client, stream, "hi", agent_of([made, {"text": "done"}], quick, first, second))
+
+    assert sorted(seen) == ["a", "b"]
+    assert violations(list(client.read(stream))) == []
 
 
 def test_transactional_and_other_calls_of_one_response_all_end(

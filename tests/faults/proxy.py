@@ -9,8 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Self, TypeAlias
 
-Moment: TypeAlias = Literal["before", "after"]
-"""before: the server never sees the statement. after: it has answered, and nobody hears it."""
+Moment: TypeAlias = Literal["before", "during", "after"]
+"""
+before: the server never sees the statement. during: it sees it, and the connection is gone before
+it has answered. after: it has answered, and nobody hears it.
+"""
 
 
 class Proxy:
@@ -18,7 +21,7 @@ class Proxy:
     Stands between a client and a server, and passes everything on.
 
     `cut` arms it: the next time a client sends something that contains the given bytes, the
-    connection ends, `before` the server sees it or `after` it has answered. `cuts` counts.
+    connection ends, at the given moment. `cuts` counts.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -83,6 +86,11 @@ class Proxy:
                 if fate and fate[0] == "before":
                     fate[1]()
                     break
+                if fate and fate[0] == "during":
+                    link.is_deaf = True
+                    link.server.sendall(data)
+                    fate[1]()
+                    break
                 if fate:
                     link.when_answered = fate[1]
                 link.server.sendall(data)
@@ -92,6 +100,8 @@ class Proxy:
     def _to_client(self, link: _Link) -> None:
         with contextlib.suppress(OSError):
             while data := link.server.recv(1 << 16):
+                if link.is_deaf:
+                    break
                 if link.when_answered is not None:
                     link.when_answered()
                     break
@@ -117,6 +127,7 @@ class _Link:
     client: socket.socket
     server: socket.socket
     when_answered: Callable[[], object] | None = None
+    is_deaf: bool = False
 
     def close(self) -> None:
         _close(self.client)

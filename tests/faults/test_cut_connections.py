@@ -21,10 +21,10 @@ from messagedb_agent.llm.retry import RetryPolicy
 from messagedb_agent.llm.scripted import ScriptedModel
 from messagedb_agent.store.base import NO_STREAM, EventStore, NewEvent
 from messagedb_agent.store.client import MessageDBClient
-from messagedb_agent.tools import ToolRegistry, tool
+from messagedb_agent.tools import ToolContext, ToolRegistry, tool
 from tests.faults.proxy import Moment, Proxy
 
-each_moment = pytest.mark.parametrize("moment", ["before", "after"])
+each_moment = pytest.mark.parametrize("moment", ["before", "during", "after"])
 
 
 def new_stream() -> str:
@@ -169,3 +169,39 @@ def test_a_turn_that_is_cut_at_any_commit_ends_as_if_nothing_had_been(
         LLMCallRequested,
         LLMResponseReceived,
     ]
+
+
+@tool(permission="allow", transactional=True)
+def book(context: ToolContext) -> str:
+    """Write into the ledger."""
+    assert context.connection is not None
+    context.connection.execute("INSERT INTO ledger VALUES (%s)", (context.thread_id,))
+    return "booked"
+
+
+@each_moment
+@pytest.mark.parametrize(
+    "mark", [b"INSERT INTO ledger", b"ToolExecutionCompleted", b"COMMIT"], ids=bytes.decode
+)
+def test_a_transactional_tool_that_is_cut_off_has_its_effect_once(
+    proxied: MessageDBClient, direct: MessageDBClient, proxy: Proxy, moment: Moment, mark: bytes
+) -> None:
+    direct.query(lambda own: own.execute("CREATE TABLE IF NOT EXISTS ledger (thread text)"))
+    model = ScriptedModel([{"tool_calls": [{"name": "book", "arguments": {}}]}, {"text": "done"}])
+    agent = Agent(llm=model, tools=ToolRegistry(book))
+    stream = new_stream()
+    proxy.cut(mark, moment, times=2)
+
+    with AgentThread(proxied, stream) as thread:
+        thread.start("hi")
+        result = thread.run(agent)
+
+    thread_id = stream.partition("-")[2]
+    rows = direct.query(
+        lambda own: own.execute("SELECT FROM ledger WHERE thread = %s", (thread_id,)).rowcount
+    )
+    kinds = [type(record.event) for record in direct.read(stream)]
+    assert result.response == "done"
+    assert proxy.cuts >= 1
+    assert (rows, kinds.count(ToolExecutionCompleted)) == (1, 1)
+    assert len(model.requests) == 2

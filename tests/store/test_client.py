@@ -21,10 +21,12 @@ from messagedb_agent.errors import (
     StoreUnavailableError,
 )
 from messagedb_agent.events import UserMessageAdded
+from messagedb_agent.llm.base import Completion, ModelRequest
 from messagedb_agent.llm.scripted import ScriptedModel
 from messagedb_agent.store.base import NewEvent
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.quick import quick_connection
+from messagedb_agent.tools import ToolRegistry, tool
 from tests.postgres import NewDatabase, free_port
 
 
@@ -218,8 +220,47 @@ def test_a_closed_store_says_that_it_is_closed(message_db: dict[str, Any]) -> No
         client.version("a-b")
 
 
-def test_a_name_with_a_nul_is_refused_in_one_line(client: MessageDBClient) -> None:
-    with pytest.raises(StoreUnavailableError, match="NUL") as raised:
-        client.append("a:v0-\x00", [said("a")])
+def test_no_connection_is_held_while_a_model_or_a_tool_runs(message_db: dict[str, Any]) -> None:
+    seen: list[tuple[str, int, int]] = []
 
-    assert len(str(raised.value).splitlines()) == 1
+    def look_around(where: str) -> None:
+        # The only connection of the pool is free, and no session has a transaction open.
+        version = client.version(stream)
+        with onlooker(message_db) as outside:
+            (row,) = outside.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                " AND pid <> pg_backend_pid() AND xact_start IS NOT NULL"
+            ).fetchall()
+        seen.append((where, version, row[0]))
+
+    class Watchful(ScriptedModel):
+        def complete(self, request: ModelRequest, **more: Any) -> Completion:
+            look_around("model")
+            return super().complete(request, **more)
+
+    @tool(permission="allow")
+    def watchful() -> None:
+        """Look around."""
+        look_around("tool")
+
+    model = Watchful([{"tool_calls": [{"name": "watchful"}]}, {"text": "done"}])
+    stream = new_stream()
+    with (
+        MessageDBClient(message_db, max_connections=1) as client,
+        AgentThread(client, stream) as thread,
+    ):
+        thread.start("hi")
+        thread.run(Agent(llm=model, tools=ToolRegistry(watchful)))
+
+    assert seen == [("model", 3, 0), ("tool", 5, 0), ("model", 7, 0)]
+
+
+def test_a_message_joins_the_transaction_that_began_its_thread(
+    client: MessageDBClient, message_db: dict[str, Any]
+) -> None:
+    with psycopg.connect(**message_db) as connection:
+        thread = start_session(client, "hi", category="client", connection=connection)
+        add_message(client, f"client:v0-{thread}", "and this", connection=connection)
+        connection.commit()
+
+    assert client.version(f"client:v0-{thread}") == 2

@@ -15,18 +15,11 @@ import psycopg
 import pytest
 from textual.pilot import Pilot
 
+from messagedb_agent.cancellation import NEVER, Cancellation
 from messagedb_agent.engine.agent import Agent
 from messagedb_agent.engine.approvals import ApprovalPolicy
 from messagedb_agent.events.base import Event, RecordedEvent
-from messagedb_agent.llm.base import (
-    LLM,
-    NEVER,
-    Cancellation,
-    Completion,
-    Delta,
-    ModelRequest,
-    ignore_delta,
-)
+from messagedb_agent.llm.base import LLM, Completion, Delta, ModelRequest, ignore_delta
 from messagedb_agent.llm.scripted import ScriptedModel
 from messagedb_agent.projections.thread_state import ThreadState
 from messagedb_agent.store import schema

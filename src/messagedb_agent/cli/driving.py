@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from messagedb_agent.cli.ask import ask_about
+from messagedb_agent.cli.ask import Answer, ask_about
 from messagedb_agent.cli.interrupt import interruptible
 from messagedb_agent.cli.mcp import tool_servers
 from messagedb_agent.cli.observing import telemetry_for
@@ -26,9 +26,10 @@ from messagedb_agent.engine.session import (
     read_state,
 )
 from messagedb_agent.engine.thread import AgentThread, RunResult
-from messagedb_agent.errors import ClaimLostError, ThreadBusyError
+from messagedb_agent.errors import ClaimLostError, ThreadBusyError, UsageError
 from messagedb_agent.llm.base import Delta
 from messagedb_agent.projections.thread_state import ThreadState
+from messagedb_agent.projections.tool_calls import CallState
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.stream import parse_stream_name
 
@@ -194,15 +195,23 @@ def _ask(store: MessageDBClient, stream_name: str, state: ThreadState) -> bool:
         answer = ask_about(call)
         if answer is None:
             return False
-        if answer.allowed:
-            approve(
-                store,
-                stream_name,
-                (call,),
-                approved_by=answer.who,
-                edited_arguments=answer.edited_arguments,
-                remember=answer.remember,
-            )
-        else:
-            deny(store, stream_name, (call,), rejected_by=answer.who, reason=answer.reason)
+        try:
+            _record(store, stream_name, call, answer)
+        except UsageError as error:
+            # Somebody was quicker; the next look at the thread shows what that decided.
+            tell(str(error))
     return True
+
+
+def _record(store: MessageDBClient, stream_name: str, call: CallState, answer: Answer) -> None:
+    if not answer.allowed:
+        deny(store, stream_name, (call,), rejected_by=answer.who, reason=answer.reason)
+        return
+    approve(
+        store,
+        stream_name,
+        (call,),
+        approved_by=answer.who,
+        edited_arguments=answer.edited_arguments,
+        remember=answer.remember,
+    )

@@ -101,7 +101,7 @@ def install_schema(conninfo: Mapping[str, str], *, views: bool = False) -> None:
     import psycopg
 
     from messagedb_agent.store.analytics import install_views
-    from messagedb_agent.store.client import connection_settings
+    from messagedb_agent.store.connections import connection_settings
     from messagedb_agent.store.schema import install
 
     with psycopg.connect(autocommit=True, **connection_settings(conninfo)) as connection:

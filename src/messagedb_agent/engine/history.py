@@ -14,10 +14,7 @@ from messagedb_agent.events.base import RecordedEvent
 from messagedb_agent.events.system import ThreadForked, ThreadRewound
 from messagedb_agent.projections.base import Projected
 from messagedb_agent.projections.thread_state import THREAD_STATE, ThreadState
-from messagedb_agent.store.base import EventStore
-
-MAX_ANCESTORS = 100
-"""Deeper than anybody forks; streams that refer to each other in a circle end here."""
+from messagedb_agent.store.base import MAX_ANCESTORS, EventStore
 
 
 def read_history(

@@ -21,8 +21,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     `max_steps` counts model calls and tool calls, `max_tokens` the tokens of the turn's model
     calls, `max_cost` what they cost by `price`, `max_repeats` how often in a row the model may
-    ask for the very same calls again. `max_seconds` is the time of one run; a step that has
-    begun is let end. A user message or `continue` starts the count anew.
+    ask for the very same calls again. `max_seconds` is the time of one run: a model call is ended
+    by it, and tool calls that have begun are let end within their own timeouts.
+    A user message or `continue` starts the count anew.
     """
 
     max_steps: int | None = DEFAULT_MAX_STEPS

@@ -62,7 +62,7 @@ class Recorder:
         self._committed: Projected[ThreadState] = THREAD_STATE.at_start()
         self._facts: list[NewEvent] = []
         self._intentions: list[NewEvent] = []
-        self._stands: Stands | None = None
+        self._fences: list[Stands] = []
         self._kept = -1
         self.state = self._committed.state
 
@@ -111,11 +111,17 @@ class Recorder:
             self._advance(page)
 
     def conclude(self, events: Sequence[Event], stands: Stands) -> None:
-        """Add facts to the buffer: they hold whatever else happened, while `stands` says so."""
+        """
+        Add facts to the buffer: they hold whatever else happened, while `stands` says so.
+
+        Raises `ClaimLostError` when it says otherwise of what this run has read already.
+        """
         assert not self._intentions, "facts come before what is decided from them"
+        if not stands(self.state):
+            raise _lost(self.stream_name)
         new = self._new(events)
         self._facts += new
-        self._stands = stands
+        self._fences.append(stands)
         self._fold(new)
 
     def intend(self, events: Sequence[Event]) -> None:
@@ -168,7 +174,7 @@ class Recorder:
 
     def _reconsider(self) -> None:
         """The stream moved on: see what came, and keep what still holds."""
-        self._intentions, facts, stands = [], self._facts, self._stands
+        self._intentions, facts, fences = [], self._facts, self._fences
         self._clear()
         arrived = tuple(self._store.read(self.stream_name, position=self.version + 1))
         self._advance(arrived)
@@ -176,9 +182,9 @@ class Recorder:
         facts = [fact for fact in facts if fact.id not in written]
         if not facts:
             return
-        if stands is None or not stands(self.state):
+        if not all(stands(self.state) for stands in fences):
             raise _lost(self.stream_name)
-        self._facts, self._stands = facts, stands
+        self._facts, self._fences = facts, fences
         self._fold(facts)
 
     def _new(self, events: Sequence[Event]) -> list[NewEvent]:
@@ -210,7 +216,7 @@ class Recorder:
         self._fold([*self._facts, *self._intentions])
 
     def _clear(self) -> None:
-        self._facts, self._intentions, self._stands = [], [], None
+        self._facts, self._intentions, self._fences = [], [], []
 
     def _advance(self, recorded: Sequence[RecordedEvent]) -> None:
         self._committed = advance_thread(self._store, self.stream_name, self._committed, recorded)

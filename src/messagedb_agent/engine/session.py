@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import psycopg
 
 from messagedb_agent.engine.recorder import Recorder
 from messagedb_agent.engine.thread import user_message
-from messagedb_agent.errors import ThreadEndedError, ThreadNotFoundError, UsageError
+from messagedb_agent.errors import ClaimLostError, ThreadEndedError, ThreadNotFoundError, UsageError
 from messagedb_agent.events.agent import AgentConfigured
 from messagedb_agent.events.base import Event, JSONObject
 from messagedb_agent.events.system import SessionCompleted, SessionStarted
@@ -36,10 +37,19 @@ from messagedb_agent.store.stream import (
 )
 
 
-def read_state(store: EventStore, stream_name: str) -> ThreadState:
-    """The state of a thread. Raises `ThreadNotFoundError` when it has no events."""
+def read_state(
+    store: EventStore, stream_name: str, *, connection: psycopg.Connection[Any] | None = None
+) -> ThreadState:
+    """
+    The state of a thread, with `connection` as seen by the transaction open there.
+
+    Raises `ThreadNotFoundError` when it has no events.
+    """
     recorder = Recorder(store, stream_name)
-    recorder.open()
+    if connection is None:
+        recorder.open()
+    else:
+        recorder.catch_up(connection)
     if recorder.version == NO_STREAM:
         raise ThreadNotFoundError(
             f"there is no thread {parse_stream_name(stream_name).thread_id}; `./cli list` shows all"
@@ -99,7 +109,7 @@ def add_message(
 
     Raises `ThreadEndedError` when the thread takes no more messages.
     """
-    if read_state(store, stream_name).session.is_ended:
+    if read_state(store, stream_name, connection=connection).session.is_ended:
         raise ThreadEndedError(
             f"thread {parse_stream_name(stream_name).thread_id} has ended; `--reopen` reopens it"
         )
@@ -181,7 +191,7 @@ def approve(
     edited_arguments: Any = None,
     remember: str | None = None,
 ) -> None:
-    """Let these calls run."""
+    """Let these calls run. Raises `UsageError` when one of them waits no more."""
     events = tuple(
         ToolExecutionApproved(
             tool_name=call.call.name,
@@ -192,18 +202,19 @@ def approve(
         )
         for call in calls
     )
-    _append(store, stream_name, events)
+    _decide(store, stream_name, calls, events)
 
 
 def complete(
     store: EventStore, stream_name: str, call: CallState, result: Any, *, by: str | None = None
 ) -> None:
-    """Give a pending call the result that a person found out, instead of running it."""
+    """
+    Give a pending call the result that a person found out, instead of running it.
+
+    Raises `UsageError` when it waits no more.
+    """
     event = ToolExecutionCompleted(tool_name=call.call.name, result=result, **identity(call))
-    store.append(
-        stream_name,
-        [NewEvent(event=event, metadata={"correlationStreamName": stream_name, "by": by})],
-    )
+    _decide(store, stream_name, (call,), (event,), {"by": by})
 
 
 def deny(
@@ -214,7 +225,11 @@ def deny(
     rejected_by: str | None = None,
     reason: str | None = None,
 ) -> None:
-    """Refuse these calls; the model reads the reason."""
+    """
+    Refuse these calls; the model reads the reason.
+
+    Raises `UsageError` when one of them waits no more.
+    """
     events = tuple(
         ToolExecutionRejected(
             tool_name=call.call.name,
@@ -224,7 +239,25 @@ def deny(
         )
         for call in calls
     )
-    _append(store, stream_name, events)
+    _decide(store, stream_name, calls, events)
+
+
+def _decide(
+    store: EventStore,
+    stream_name: str,
+    calls: Sequence[CallState],
+    events: Sequence[Event],
+    metadata: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
+    """Record what a person said of calls that still wait as that person saw them."""
+    recorder = Recorder(store, stream_name, annotate=lambda _new: metadata)
+    recorder.open()
+    try:
+        recorder.conclude(events, lambda state: all(call in state.calls.pending for call in calls))
+        recorder.flush()
+    except ClaimLostError as lost:
+        names = ", ".join(call.call.id for call in calls)
+        raise UsageError(f"somebody else has decided about {names} meanwhile") from lost
 
 
 def _append(

@@ -124,7 +124,8 @@ class AgentThread:
         self._handed_over = False
         self._watch = Watch(store, stream_name, self._watched_version, self.cancelled.set)
 
-    def _elapsed(self) -> float:
+    def elapsed(self) -> float:
+        """How long the run has been going on, in seconds."""
         return time.monotonic() - self._began
 
     def _watched_version(self) -> int | None:
@@ -239,7 +240,7 @@ class AgentThread:
         if self._loop is None or self._loop.agent is not agent:
             self._loop = Loop(
                 agent,
-                agent.deciders(self._elapsed),
+                agent.deciders(self.elapsed),
                 self._store,
                 self._recorder,
                 self,
@@ -263,9 +264,17 @@ class AgentThread:
 
     def _record_interruption(self) -> None:
         self._recorder.settle()
-        events = interruption(self._recorder.state)
+        try:
+            self._interrupt_what_is_open()
+        except ClaimLostError:
+            # Another process goes on, and what is open has changed: nothing gets two outcomes.
+            self._interrupt_what_is_open()
+
+    def _interrupt_what_is_open(self) -> None:
+        state = self._recorder.state
+        events = () if state.turn.halted else interruption(state)
         if events:
-            self._recorder.conclude(events, lambda _state: True)
+            self._recorder.conclude(events, lambda newest: interruption(newest) == events)
             self._recorder.flush()
 
 

@@ -13,8 +13,8 @@ from typing import Any, ClassVar, Self
 
 import msgspec
 
+from messagedb_agent.cancellation import Cancellation
 from messagedb_agent.errors import ToolError
-from messagedb_agent.llm.base import Cancellation
 
 Work = Callable[[threading.Event], Any]
 """Does the job; the event tells it that nobody waits any more."""
@@ -104,12 +104,20 @@ class ToolThreads:
         self._waiting.append(_Job(key, work, timeout, threading.Event()))
         self._fill()
 
+    @property
+    def left(self) -> int:
+        """How many jobs are still to be told about."""
+        return len(self._running) + len(self._waiting)
+
+    def ready(self) -> Iterator[Finished]:
+        """The jobs that have ended by now."""
+        while self._running and (done := self._next(patience=0.0)):
+            yield done
+
     def finished(self) -> Iterator[Finished]:
         """Each job as it ends, in the order in which they end."""
         while self._running:
-            done = self._next()
-            if done is not None:
-                self._fill()
+            if done := self._next(_POLL_SECONDS):
                 yield done
 
     def _fill(self) -> None:
@@ -131,9 +139,14 @@ class ToolThreads:
             return
         self._done.put(Finished(job.key, result, error, time.monotonic() - job.began))
 
-    def _next(self) -> Finished | None:
+    def _next(self, patience: float) -> Finished | None:
+        done = self._await(patience)
+        self._fill()
+        return done
+
+    def _await(self, patience: float) -> Finished | None:
         first = min(self._running.values(), key=_Job.deadline)
-        wait = min(_POLL_SECONDS, max(0.0, first.deadline() - time.monotonic()))
+        wait = min(patience, max(0.0, first.deadline() - time.monotonic()))
         try:
             done = self._done.get(timeout=wait)
         except queue.Empty:

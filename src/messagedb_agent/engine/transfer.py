@@ -8,13 +8,12 @@ from typing import Any
 import msgspec
 
 from messagedb_agent.engine.attachments import blob_stream, referred
-from messagedb_agent.engine.history import MAX_ANCESTORS
 from messagedb_agent.errors import ThreadNotFoundError, UsageError
 from messagedb_agent.events.base import Event, RecordedEvent, UnknownEvent
 from messagedb_agent.events.codec import encode
 from messagedb_agent.events.json_text import from_json, to_json
 from messagedb_agent.events.system import ThreadForked
-from messagedb_agent.store.base import NO_STREAM, EventStore, NewEvent
+from messagedb_agent.store.base import MAX_ANCESTORS, NO_STREAM, EventStore, NewEvent
 
 FORMAT = "messagedb-agent/thread"
 FORMAT_VERSION = 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
@@ -9,12 +10,15 @@ from typing import Any, NamedTuple, get_args
 
 import msgspec
 
+from messagedb_agent.errors import EncodingError
 from messagedb_agent.events.base import Event, RecordedEvent, UnknownEvent
 from messagedb_agent.events.json_text import from_json, in_stored_order, is_escaped, to_json
 from messagedb_agent.events.registry import lookup
 from messagedb_agent.events.upcasters import upcast
 
 SCHEMA_VERSION_KEY = "schemaVersion"
+
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class EncodedEvent(NamedTuple):
@@ -73,6 +77,7 @@ def encode(event: Event, metadata: Mapping[str, Any] | None = None) -> EncodedEv
     Raises `EncodingError` when a field holds what JSON can not.
     """
     if isinstance(event, UnknownEvent):
+        _check_type_name(event.type_name)
         return EncodedEvent(event.type_name, to_json(event.data), _metadata_text(metadata or {}))
     plan = _plan(type(event))
     merged = {**_present(event, plan.metadata_fields, plan.optional), **(metadata or {})}
@@ -80,6 +85,12 @@ def encode(event: Event, metadata: Mapping[str, Any] | None = None) -> EncodedEv
         merged[SCHEMA_VERSION_KEY] = type(event).SCHEMA_VERSION
     data = to_json(_present(event, plan.data_fields, plan.optional))
     return EncodedEvent(type(event).__name__, data, _metadata_text(merged))
+
+
+def _check_type_name(name: str) -> None:
+    """Names are stored as they are, without the escapes that other texts get."""
+    if _UNSTORABLE.search(name):
+        raise EncodingError(f"type name {name[:80]!r} has characters that PostgreSQL can not store")
 
 
 def _present(event: Event, names: tuple[str, ...], optional: frozenset[str]) -> dict[str, Any]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from messagedb_agent.cancellation import NEVER, Cancellation
 from messagedb_agent.events.agent import ToolCall
 from messagedb_agent.events.base import JSONObject
 from messagedb_agent.llm.base import (
     LLM,
-    NEVER,
-    Cancellation,
     Completion,
     Delta,
     ModelRequest,

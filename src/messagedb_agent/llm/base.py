@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 
+from messagedb_agent.cancellation import NEVER, Cancellation
 from messagedb_agent.events.agent import ToolCall
 from messagedb_agent.events.base import JSONObject
 from messagedb_agent.projections.messages import Message
@@ -62,22 +62,6 @@ class Delta(msgspec.Struct, frozen=True):
 
     text: str
     kind: Literal["text", "thinking"] = "text"
-
-
-class Cancellation(Protocol):
-    """Tells long work that nobody waits for it any more; `threading.Event` is one."""
-
-    def is_set(self) -> bool:
-        """Whether to stop."""
-        ...
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Sleep up to `timeout` seconds, or until told to stop."""
-        ...
-
-
-NEVER: Cancellation = threading.Event()
-"""A cancellation that does not come."""
 
 
 def ignore_delta(_delta: Delta, /) -> None:

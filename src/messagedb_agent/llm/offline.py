@@ -12,16 +12,9 @@ import hashlib
 import re
 from collections.abc import Callable, Sequence
 
+from messagedb_agent.cancellation import NEVER, Cancellation
 from messagedb_agent.events.agent import ToolCall
-from messagedb_agent.llm.base import (
-    NEVER,
-    Cancellation,
-    Completion,
-    Delta,
-    ModelRequest,
-    Usage,
-    ignore_delta,
-)
+from messagedb_agent.llm.base import Completion, Delta, ModelRequest, Usage, ignore_delta
 from messagedb_agent.llm.offline_answers import STAND_IN, answer, greeting, help_text, introduction
 from messagedb_agent.llm.offline_rules import MAX_CHARACTERS, plan
 from messagedb_agent.llm.streaming import stop_if_cancelled, words

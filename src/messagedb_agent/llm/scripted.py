@@ -9,12 +9,11 @@ from typing import Any
 
 import msgspec
 
+from messagedb_agent.cancellation import NEVER, Cancellation
 from messagedb_agent.errors import ModelCallError, ModelUnavailableError
 from messagedb_agent.events.agent import ToolCall
 from messagedb_agent.events.base import JSONObject
 from messagedb_agent.llm.base import (
-    NEVER,
-    Cancellation,
     Completion,
     Delta,
     ModelRequest,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from messagedb_agent.cancellation import Cancellation
 from messagedb_agent.errors import ModelCallError
-from messagedb_agent.llm.base import Cancellation
 
 _WORD = re.compile(r"\s*\S+|\s+")
 

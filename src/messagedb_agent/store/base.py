@@ -19,6 +19,9 @@ NO_STREAM = -1
 
 DEFAULT_BATCH_SIZE = 1000
 
+MAX_ANCESTORS = 100
+"""Deeper than anybody forks; streams that refer to each other in a circle end here."""
+
 
 def new_event_id() -> str:
     """An id for an event, given before the first attempt to write it."""

@@ -20,6 +20,12 @@ _WRONG_VERSION = re.compile(
     r"Wrong expected version: (-?\d+) \(Stream: (.*), Stream Version: (-?\d+)\)", re.DOTALL
 )
 
+_TOO_MANY_CONNECTIONS = "53300"
+_CONNECTION_LOST = ("08", "57P", _TOO_MANY_CONNECTIONS)
+_REFUSED_FOR_NOW = ("53", "25006")
+"""SQLSTATEs and beginnings of them: connection exceptions, operator intervention (shut down,
+crashed, starting up), insufficient resources (disk, memory), read-only transactions."""
+
 _MISSING = (errors.UndefinedFunction, errors.InvalidSchemaName, errors.UndefinedTable)
 
 
@@ -36,14 +42,15 @@ def is_duplicate_id(error: psycopg.Error) -> bool:
 
 def is_connection_lost(error: psycopg.Error) -> bool:
     """Whether the same statement may succeed on a new connection, a moment later."""
-    if isinstance(error, errors.AdminShutdown | errors.CrashShutdown | errors.CannotConnectNow):
-        return True
-    if isinstance(error, errors.TooManyConnections):
-        return True
+    if error.sqlstate:
+        return error.sqlstate.startswith(_CONNECTION_LOST)
     # libpq reports a broken connection without an SQLSTATE.
-    return (
-        isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and not error.sqlstate
-    )
+    return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+
+
+def is_refused_for_now(error: psycopg.Error) -> bool:
+    """Whether the server answers, but lacks space or memory, or takes no writes as a standby."""
+    return error.sqlstate is not None and error.sqlstate.startswith(_REFUSED_FOR_NOW)
 
 
 def is_worth_repeating(error: psycopg.Error) -> bool:
@@ -62,6 +69,9 @@ def translate(error: psycopg.Error) -> AgentError:
             "the Message DB functions are not installed in this database; "
             "`./cli db install` installs them"
         )
+    if isinstance(error, psycopg.DataError) and not error.sqlstate:
+        # psycopg did not even send it: a NUL in a text, for example.
+        return UsageError(f"the database can not take a value: {first_line(error)}")
     if isinstance(error, errors.InvalidPassword | errors.InvalidAuthorizationSpecification):
         return StoreUnavailableError(
             f"the database refuses this login: {first_line(error)}; check DB_USER and DB_PASSWORD"

@@ -6,12 +6,14 @@ import hashlib
 import select
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, LiteralString
 
 import psycopg
 
 from messagedb_agent.errors import ThreadBusyError
 from messagedb_agent.store.faults import translate
+from messagedb_agent.store.stream import check_stream_name
 
 _TRY_LOCK: LiteralString = "SELECT pg_try_advisory_lock($1)"
 _UNLOCK: LiteralString = "SELECT pg_advisory_unlock($1)"
@@ -24,6 +26,9 @@ _HOLDER: LiteralString = """
 """
 
 Connect = Callable[[], psycopg.Connection[Any]]
+
+Watch = Callable[[psycopg.Connection[Any]], AbstractContextManager[object]]
+"""Is told of a connection while an answer is waited for there."""
 
 
 def lock_key(stream_name: str) -> int:
@@ -41,8 +46,9 @@ class ThreadLocks:
     Needs a real session: it does not work through a proxy that pools transactions.
     """
 
-    def __init__(self, connect: Connect) -> None:
+    def __init__(self, connect: Connect, watch: Watch = nullcontext) -> None:
         self._connect = connect
+        self._watch = watch
         self._mutex = threading.Lock()
         self._session: psycopg.Connection[Any] | None = None
         self._held: dict[str, _Lock] = {}
@@ -54,6 +60,7 @@ class ThreadLocks:
 
     def acquire(self, stream_name: str) -> _Lock:
         """Take the lock of a stream. Raises `ThreadBusyError` when it is held, by whomever."""
+        check_stream_name(stream_name)
         with self._mutex:
             session = self._connected()
             if stream_name in self._held:
@@ -113,9 +120,8 @@ class ThreadLocks:
             return False
         return not session.broken
 
-    @staticmethod
-    def _ask(session: psycopg.Connection[Any], query: LiteralString, key: int) -> bool:
-        with psycopg.RawCursor(session) as cursor:
+    def _ask(self, session: psycopg.Connection[Any], query: LiteralString, key: int) -> bool:
+        with self._watch(session), psycopg.RawCursor(session) as cursor:
             row = cursor.execute(query, (key,), prepare=True).fetchone()
         return row is not None and row[0] is True
 

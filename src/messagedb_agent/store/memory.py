@@ -13,6 +13,7 @@ from messagedb_agent.events.base import RecordedEvent
 from messagedb_agent.events.codec import EventRow, decode, encode
 from messagedb_agent.events.json_text import in_stored_order
 from messagedb_agent.store.base import NewEvent
+from messagedb_agent.store.stream import check_stream_name
 
 
 class MemoryStore:
@@ -42,6 +43,7 @@ class MemoryStore:
         """Write all of the events or none; see `EventStore.append`."""
         if connection is not None:
             raise UsageError("a store in memory can not join a database transaction")
+        check_stream_name(stream_name)
         encoded = [encode(new.event, new.metadata) for new in events]
         with self._mutex:
             known = [self._by_id.get(new.id) for new in events]
@@ -71,16 +73,19 @@ class MemoryStore:
         """The events from a position on."""
         if connection is not None:
             raise UsageError("a store in memory can not join a database transaction")
+        check_stream_name(stream_name)
         with self._mutex:
             rows = self._streams.get(stream_name, [])[max(position, 0) :]
         return map(decode, rows)
 
     def version(self, stream_name: str) -> int:
         """The position of the last event of a stream, or `NO_STREAM`."""
+        check_stream_name(stream_name)
         return len(self._streams.get(stream_name, ())) - 1
 
     def lock(self, stream_name: str) -> _MemoryLock:
         """Take the right to drive a thread within this process."""
+        check_stream_name(stream_name)
         with self._mutex:
             if stream_name in self._locks:
                 raise ThreadBusyError(f"{stream_name} is being driven by this process already")

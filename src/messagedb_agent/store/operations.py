@@ -12,6 +12,7 @@ import psycopg
 from messagedb_agent.events.base import RecordedEvent
 from messagedb_agent.events.codec import EncodedEvent, EventRow, decode, encode
 from messagedb_agent.store.base import DEFAULT_BATCH_SIZE, NO_STREAM, NewEvent
+from messagedb_agent.store.stream import check_stream_name
 
 # One statement is one round trip and, outside a transaction, one commit. The functions of a
 # select list are evaluated row by row and left to right, so `currval` is the global position
@@ -55,6 +56,7 @@ def append_events(
     Outside a transaction they are committed; inside one they are part of it. Raises psycopg
     errors as they come.
     """
+    check_stream_name(stream_name)
     if not events:
         return ()
     encoded = [encode(new.event, new.metadata) for new in events]
@@ -96,6 +98,7 @@ def read_page(
     connection: psycopg.Connection[Any], stream_name: str, position: int, batch_size: int
 ) -> list[EventRow]:
     """Up to `batch_size` rows from a position on, by `get_stream_messages`."""
+    check_stream_name(stream_name)
     with psycopg.RawCursor(connection) as cursor:
         cursor.execute(_READ, (stream_name, position, batch_size), prepare=True)
         return [EventRow._make(row) for row in cursor.fetchall()]
@@ -118,6 +121,7 @@ def read_events(
 
 def stream_version(connection: psycopg.Connection[Any], stream_name: str) -> int:
     """The position of the last event, or `NO_STREAM`, by Message DB's `stream_version`."""
+    check_stream_name(stream_name)
     with psycopg.RawCursor(connection) as cursor:
         row = cursor.execute(_VERSION, (stream_name,)).fetchone()
     return NO_STREAM if row is None or row[0] is None else int(row[0])

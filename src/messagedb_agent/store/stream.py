@@ -17,6 +17,7 @@ MAX_THREAD_ID_LENGTH = 200
 _CATEGORY = re.compile(r"[A-Za-z0-9_+.]{1,100}")
 _VERSION = re.compile(r"[A-Za-z0-9_.]{1,50}")
 _THREAD_ID = re.compile(r"[A-Za-z0-9_.:@+=~-]+")
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class StreamName(NamedTuple):
@@ -66,6 +67,15 @@ def build_stream_name(category: str, version: str, thread_id: str, shards: int =
     if shards != 1:
         prefix = f"{category}+{shard_of(thread_id, shards):02}:{version}"
     return f"{prefix}-{thread_id}"
+
+
+def check_stream_name(stream_name: str) -> None:
+    """Raise `InvalidStreamNameError` for a name that no PostgreSQL text can be."""
+    if _UNSTORABLE.search(stream_name):
+        raise InvalidStreamNameError(
+            f"stream name {stream_name[:80]!r} is not usable: it has characters that "
+            "PostgreSQL can not store"
+        )
 
 
 def parse_stream_name(stream_name: str) -> StreamName:

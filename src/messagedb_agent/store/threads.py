@@ -10,7 +10,7 @@ from typing import NamedTuple
 from messagedb_agent.errors import ThreadNotFoundError, UsageError
 from messagedb_agent.events.codec import EventRow
 from messagedb_agent.events.json_text import from_json
-from messagedb_agent.store.base import DEFAULT_BATCH_SIZE
+from messagedb_agent.store.base import DEFAULT_BATCH_SIZE, MAX_ANCESTORS
 from messagedb_agent.store.quick import QuickConnection, Row
 from messagedb_agent.store.shards import CATEGORIES
 
@@ -112,9 +112,6 @@ _EVENTS = """
     SELECT id, stream_name, type, position, global_position, data, metadata, time
     FROM message_store.get_stream_messages($1, $2, $3)
 """
-
-
-MAX_ANCESTORS = 100
 
 
 class ThreadSummary(NamedTuple):

@@ -17,10 +17,11 @@ from typing import Any, ClassVar
 import msgspec
 import pytest
 
+from messagedb_agent.cancellation import NEVER, Cancellation
 from messagedb_agent.errors import ModelCallError
 from messagedb_agent.events.agent import ToolCall
 from messagedb_agent.llm import LLM, ModelSettings, create_llm_client
-from messagedb_agent.llm.base import NEVER, Cancellation, Completion, Delta, ModelRequest
+from messagedb_agent.llm.base import Completion, Delta, ModelRequest
 from messagedb_agent.projections.messages import (
     AssistantMessage,
     Message,

@@ -15,10 +15,12 @@ import pytest
 
 from messagedb_agent.errors import (
     EncodingError,
+    InvalidStreamNameError,
     OptimisticConcurrencyError,
     ThreadBusyError,
     UsageError,
 )
+from messagedb_agent.events.base import UnknownEvent
 from messagedb_agent.events.tool import ToolExecutionCompleted
 from messagedb_agent.store.base import NO_STREAM, EventStore, NewEvent
 from messagedb_agent.testing.contract_parts import (
@@ -133,6 +135,30 @@ class WritingContract:
             store.append(stream, [event, said("b")])
 
         assert texts_of(store, stream) == ["a"]
+
+    @pytest.mark.parametrize("stream", ["agent:v0-a\0b", "agent:v0-\ud800"])
+    def test_a_stream_name_that_no_database_takes_is_the_callers_mistake(
+        self, store: EventStore, stream: str
+    ) -> None:
+        for refused in (
+            lambda: store.append(stream, [said("a")]),
+            lambda: list(store.read(stream)),
+            lambda: store.version(stream),
+            lambda: store.lock(stream),
+        ):
+            with pytest.raises(InvalidStreamNameError, match="is not usable"):
+                refused()
+
+    def test_a_type_name_that_no_database_takes_is_the_callers_mistake(
+        self, store: EventStore
+    ) -> None:
+        stream = new_stream()
+
+        for name in ("a\0b", "\ud800"):
+            with pytest.raises(EncodingError, match="type name"):
+                store.append(stream, [NewEvent(event=UnknownEvent(type_name=name))])
+
+        assert store.version(stream) == NO_STREAM
 
     def test_an_id_that_is_there_twice_in_one_batch_is_refused(self, store: EventStore) -> None:
         stream, event = new_stream(), said("a")

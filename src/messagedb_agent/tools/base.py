@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import msgspec
 
+from messagedb_agent.cancellation import Cancellation
 from messagedb_agent.events.base import JSONObject
 
 if TYPE_CHECKING:
@@ -27,18 +28,6 @@ function finds out what happened.
 """
 
 DEFAULT_TIMEOUT_SECONDS = 60.0
-
-
-class Cancellation(Protocol):
-    """Tells a tool that nobody waits for it any more; `threading.Event` is one."""
-
-    def is_set(self) -> bool:
-        """Whether to stop."""
-        ...
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Sleep up to `timeout` seconds, or until told to stop."""
-        ...
 
 
 class ToolContext(msgspec.Struct, frozen=True, kw_only=True):

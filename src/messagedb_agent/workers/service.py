@@ -16,7 +16,7 @@ import msgspec
 import procrastinate
 from procrastinate.worker import Worker
 
-from messagedb_agent.store.client import connection_settings
+from messagedb_agent.store.connections import connection_settings
 from messagedb_agent.workers.connector import PatientConnector
 from messagedb_agent.workers.driver import Driver
 from messagedb_agent.workers.queue import DEFAULT_QUEUE

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from messagedb_agent.cancellation import NEVER
 from messagedb_agent.errors import ModelCallError
 from messagedb_agent.llm.adapters.background import read_in_background
-from messagedb_agent.llm.base import NEVER
 
 
 def test_events_come_in_order_and_end() -> None:

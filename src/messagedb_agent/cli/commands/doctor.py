@@ -98,7 +98,7 @@ def _database(config: Config) -> Finding:
 
 
 def _schema(config: Config) -> Finding:
-    from messagedb_agent.store.client import connection_settings
+    from messagedb_agent.store.connections import connection_settings
     from messagedb_agent.store.schema import installed_version, missing_functions
 
     with (

@@ -8,9 +8,10 @@ from typing import Any, Protocol, TypeAlias
 import msgspec
 import psycopg
 
+from messagedb_agent.cancellation import Cancellation
 from messagedb_agent.engine.fencing import Stands
 from messagedb_agent.events.base import Event
-from messagedb_agent.llm.base import Cancellation, Delta
+from messagedb_agent.llm.base import Delta
 from messagedb_agent.projections.thread_state import ThreadState
 
 
@@ -65,6 +66,10 @@ class Surroundings(Protocol):
     @property
     def cancelled(self) -> Cancellation:
         """Set when nobody waits for the step any more."""
+        ...
+
+    def elapsed(self) -> float:
+        """How long the run has been going on, in seconds."""
         ...
 
     def advance(self, step: Step, state: ThreadState | None) -> Yielded:

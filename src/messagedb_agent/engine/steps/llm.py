@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from messagedb_agent.cancellation import Cancellation, Deadline
 from messagedb_agent.engine.agent import Agent
 from messagedb_agent.engine.attachments import Attachments
 from messagedb_agent.engine.fencing import model_claim
@@ -62,17 +63,21 @@ class ModelStep(msgspec.Struct, frozen=True):
         began = self.clock()
         if decision.attempt == 1 or not self.memory.first_attempt_began:
             self.memory.first_attempt_began = began
+        cancelled = self._cancelled(around)
         try:
             completion = self.agent.llm.complete(
                 self._request(context, decision.attempt),
                 on_delta=around.on_delta,
-                cancelled=around.cancelled,
+                cancelled=cancelled,
             )
         except ModelUnavailableError as error:
             yield Outcome((_unavailable(error, decision.attempt),), stands)
         except ModelCallError as error:
             if error.error_type == "interrupted":
-                raise RunStoppedError("the model call was interrupted") from error
+                if around.cancelled.is_set() or not cancelled.is_set():
+                    raise RunStoppedError("the model call was interrupted") from error
+                yield Outcome((_out_of_time(decision.attempt),), stands)
+                return
             pause = self.agent.retry.pause(decision.attempt, error.retry_after)
             again = self.agent.retry.allows_another(
                 error,
@@ -82,10 +87,17 @@ class ModelStep(msgspec.Struct, frozen=True):
             )
             yield Outcome((_failure(error, decision.attempt, again=again),), stands, more=again)
             if again:
-                around.cancelled.wait(pause)
+                cancelled.wait(pause)
         else:
             latency_ms = round((self.clock() - began) * 1000)
             yield Outcome((_response(completion, decision.attempt, latency_ms),), stands)
+
+    def _cancelled(self, around: Surroundings) -> Cancellation:
+        """An answer that is not there when the run's time is up is waited for no longer."""
+        allowed = self.agent.limits.max_seconds
+        if allowed is None:
+            return around.cancelled
+        return Deadline(around.cancelled, allowed - around.elapsed())
 
     def _claim(self, context: LLMContext, decision: CallModel, version: int) -> LLMCallRequested:
         return LLMCallRequested(
@@ -163,6 +175,16 @@ def _failure(error: ModelCallError, attempt: int, *, again: bool) -> LLMCallFail
         retry_count=attempt - 1,
         error_type=error.error_type,
         retryable=again,
+    )
+
+
+def _out_of_time(attempt: int) -> LLMCallFailed:
+    # Another attempt is for those to decide who look at the limits.
+    return LLMCallFailed(
+        error_message="No answer came within the time that the run was given.",
+        retry_count=attempt - 1,
+        error_type="timeout",
+        retryable=True,
     )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
 import psycopg
 
+from messagedb_agent.cancellation import Cancellation
 from messagedb_agent.engine.agent import Agent
 from messagedb_agent.engine.fencing import Stands, tool_claim
 from messagedb_agent.engine.steps.base import Claim, Committed, Outcome, Step, Surroundings
@@ -26,7 +27,6 @@ from messagedb_agent.events.tool import (
     ToolExecutionFailed,
     ToolExecutionRequested,
 )
-from messagedb_agent.llm.base import Cancellation
 from messagedb_agent.projections.interruption import identity
 from messagedb_agent.projections.next_step import RunTools
 from messagedb_agent.projections.tool_calls import CallState
@@ -58,9 +58,18 @@ class ToolStep(msgspec.Struct, frozen=True):
                 threads.submit(call.index, self._work(call, claims, around), self._timeout(call))
             for call in bound:
                 yield from self._run_in_transaction(call, claims, fences[call.call.id], around)
-            for left, done in zip(range(len(pooled) - 1, -1, -1), threads.finished(), strict=False):
-                call = next(call for call in pooled if call.index == done.key)
-                yield Outcome((_outcome(call, done),), fences[call.call.id], more=left > 0)
+                # The next one takes its time, and nothing may be pending when it commits.
+                for done in threads.ready():
+                    yield self._ending(decision, done, fences, more=True)
+            for done in threads.finished():
+                yield self._ending(decision, done, fences, more=threads.left > 0)
+
+    @staticmethod
+    def _ending(
+        decision: RunTools, done: Finished, fences: Mapping[str, Stands], *, more: bool
+    ) -> Outcome:
+        call = next(call for call in decision.calls if call.index == done.key)
+        return Outcome((_outcome(call, done),), fences[call.call.id], more=more)
 
     def _run_in_transaction(
         self, call: CallState, claims: int, fence: Stands, around: Surroundings

@@ -16,13 +16,37 @@ from messagedb_agent.store.faults import is_connection_lost, is_worth_repeating
 
 _IDENTITY = "SELECT pg_current_xact_id()::text"
 
+# While the row is there, a COMMIT fails and rolls back: deferred triggers are the last to be asked.
+# All of it is in the session's own temporary schema, so no database has to be prepared for it.
+_FORBID_COMMIT = """
+    DO $guard$
+    BEGIN
+        IF to_regclass('pg_temp.messagedb_agent_guard') IS NULL THEN
+            CREATE TEMPORARY TABLE messagedb_agent_guard (here boolean) ON COMMIT DELETE ROWS;
+            CREATE FUNCTION pg_temp.messagedb_agent_guard() RETURNS trigger
+            LANGUAGE plpgsql AS $function$
+            BEGIN
+                IF EXISTS (SELECT FROM pg_temp.messagedb_agent_guard) THEN
+                    RAISE EXCEPTION 'a tool can not end its transaction itself';
+                END IF;
+                RETURN NULL;
+            END $function$;
+            CREATE CONSTRAINT TRIGGER guard AFTER INSERT ON pg_temp.messagedb_agent_guard
+            DEFERRABLE INITIALLY DEFERRED
+            FOR EACH ROW EXECUTE FUNCTION pg_temp.messagedb_agent_guard();
+        END IF;
+        INSERT INTO pg_temp.messagedb_agent_guard VALUES (true);
+    END $guard$
+"""
+_ALLOW_COMMIT = "DELETE FROM pg_temp.messagedb_agent_guard"
+
 
 class ToolTransaction:
     """
     One attempt of a transactional tool.
 
     psycopg refuses `commit()` and `rollback()` inside its transaction block. A COMMIT sent as
-    text can't be refused, but `verify` finds out.
+    text fails until `verify` has passed, and after a ROLLBACK the session takes no writes.
     """
 
     def __init__(self, connection: psycopg.Connection[Any], timeout: float | None) -> None:
@@ -32,6 +56,7 @@ class ToolTransaction:
             connection.execute(
                 sql.SQL("SET LOCAL {} = {}").format(sql.Identifier(setting), milliseconds)
             )
+        connection.execute(_FORBID_COMMIT)
         self._identity = self._current()
 
     def verify(self) -> None:
@@ -40,9 +65,9 @@ class ToolTransaction:
             raise ToolError("A statement of the tool failed, so its transaction was rolled back.")
         if self._current() != self._identity:
             raise ToolError(
-                "The tool ended its transaction itself, which it must not do; "
-                "what it did before that may have had an effect."
+                "The tool ended its transaction itself, which it must not do; all was rolled back."
             )
+        self.connection.execute(_ALLOW_COMMIT)
 
     def _current(self) -> str:
         row = self.connection.execute(_IDENTITY).fetchone()

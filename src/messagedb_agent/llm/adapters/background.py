@@ -9,8 +9,8 @@ from queue import Empty, SimpleQueue
 
 import msgspec
 
+from messagedb_agent.cancellation import Cancellation
 from messagedb_agent.events.base import JSONObject
-from messagedb_agent.llm.base import Cancellation
 from messagedb_agent.llm.streaming import stop_if_cancelled
 
 _POLL_SECONDS = 0.1

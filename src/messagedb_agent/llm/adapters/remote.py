@@ -9,17 +9,11 @@ from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
+from messagedb_agent.cancellation import NEVER, Cancellation
 from messagedb_agent.errors import AgentError
 from messagedb_agent.events.base import JSONObject
 from messagedb_agent.llm.adapters.background import read_in_background
-from messagedb_agent.llm.base import (
-    NEVER,
-    Cancellation,
-    Completion,
-    Delta,
-    ModelRequest,
-    ignore_delta,
-)
+from messagedb_agent.llm.base import Completion, Delta, ModelRequest, ignore_delta
 from messagedb_agent.llm.failures import Backend, translate
 
 Answering: TypeAlias = Generator[Delta, None, Completion]

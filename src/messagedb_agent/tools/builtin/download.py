@@ -21,8 +21,8 @@ from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 import msgspec
 
+from messagedb_agent.cancellation import Cancellation
 from messagedb_agent.errors import ToolError
-from messagedb_agent.tools.base import Cancellation
 from messagedb_agent.tools.builtin.addresses import AddressPolicy, resolve
 
 MAX_BYTES = 2 * 1024 * 1024

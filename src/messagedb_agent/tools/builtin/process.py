@@ -18,8 +18,8 @@ from typing import Self
 
 import msgspec
 
+from messagedb_agent.cancellation import Cancellation
 from messagedb_agent.errors import ToolError
-from messagedb_agent.tools.base import Cancellation
 
 MAX_STREAM_BYTES = 32 * 1024
 _POLL_SECONDS = 0.05

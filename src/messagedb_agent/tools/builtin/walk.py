@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
+from messagedb_agent.cancellation import Cancellation
 from messagedb_agent.errors import ToolError
-from messagedb_agent.tools.base import Cancellation
 
 MAX_PATTERN = 200
 MAX_VISITED = 100_000

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from messagedb_agent.cancellation import Cancellation
 from messagedb_agent.errors import ToolError, ToolServerError
 from messagedb_agent.events.base import JSONObject
-from messagedb_agent.tools.base import Cancellation
 from messagedb_agent.tools.mcp.settings import ServerSettings
 from messagedb_agent.tools.mcp.transport import open_transport
 

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from messagedb_agent.cancellation import Cancellation
 from messagedb_agent.errors import ToolError, ToolServerError
 from messagedb_agent.events.base import JSONObject
-from messagedb_agent.tools.base import Cancellation, Tool, ToolContext
+from messagedb_agent.tools.base import Tool, ToolContext
 from messagedb_agent.tools.mcp.answers import result_of
 from messagedb_agent.tools.mcp.arguments import checker
 from messagedb_agent.tools.mcp.link import Link
