@@ -37,7 +37,7 @@ def new_stream() -> str:
 def agent_of(steps: Sequence[Any] | ScriptedModel, *tools: Tool, **more: Any) -> Agent:
     """An agent that follows a script."""
     model = steps if isinstance(steps, ScriptedModel) else ScriptedModel(steps)
-    return Agent(llm=model, tools=ToolRegistry(*tools), retry=PATIENT, **more)
+    return Agent(llm=model, tools=ToolRegistry(*tools), **{"retry": PATIENT, **more})
 
 
 def call(name: str, call_id: str = "", **arguments: Any) -> dict[str, Any]:

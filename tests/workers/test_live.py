@@ -9,7 +9,7 @@ import pytest
 
 from messagedb_agent.engine.follow import GAP, Follower, settled
 from messagedb_agent.engine.live import Announcer, Ears, Piece, Voice, _joined
-from messagedb_agent.engine.thread import user_message
+from messagedb_agent.engine.said import user_message
 from messagedb_agent.events.agent import LLMCallRequested, LLMResponseReceived
 from messagedb_agent.events.base import Event
 from messagedb_agent.llm.base import Delta

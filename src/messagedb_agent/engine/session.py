@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import psycopg
 
 from messagedb_agent.engine.recorder import Recorder
-from messagedb_agent.engine.thread import user_message
+from messagedb_agent.engine.said import message_at
 from messagedb_agent.errors import ThreadEndedError, ThreadNotFoundError, UsageError
 from messagedb_agent.events.agent import AgentConfigured
 from messagedb_agent.events.base import Event, JSONObject
@@ -57,6 +58,7 @@ def start_session(
     content: tuple[JSONObject, ...] | None = None,
     initial_context: Any = None,
     configuration: AgentConfigured | None = None,
+    due_at: datetime | None = None,
     connection: psycopg.Connection[Any] | None = None,
 ) -> str:
     """
@@ -64,14 +66,15 @@ def start_session(
 
     With `connection` both events join the transaction open there, which then holds Message
     DB's lock on the category until it ends: keep it short, and write these events last.
-    `configuration` tells whoever drives the thread which model it is for.
+    `configuration` tells whoever drives the thread which model it is for. With `due_at` the
+    message is only scheduled: whoever drives the thread from then on adds it, once.
     Raises `OptimisticConcurrencyError` when the thread exists.
     """
     thread_id = thread_id or generate_thread_id()
     events = (
         SessionStarted(thread_id=thread_id, initial_context=initial_context),
         *((configuration,) if configuration else ()),
-        user_message(message, content),
+        message_at(due_at, message, content),
     )
     _append(
         store,
@@ -90,6 +93,7 @@ def add_message(
     *,
     content: tuple[JSONObject, ...] | None = None,
     configuration: AgentConfigured | None = None,
+    due_at: datetime | None = None,
     connection: psycopg.Connection[Any] | None = None,
 ) -> None:
     """
@@ -101,7 +105,8 @@ def add_message(
         raise ThreadEndedError(
             f"thread {parse_stream_name(stream_name).thread_id} has ended; `--reopen` reopens it"
         )
-    events = (*((configuration,) if configuration else ()), user_message(message, content))
+    said = message_at(due_at, message, content)
+    events = (*((configuration,) if configuration else ()), said)
     _append(store, stream_name, events, connection=connection)
 
 

@@ -113,7 +113,7 @@ def total_tokens(usage: Any) -> int:
 
 TURN: Projection[Turn] = Projection(
     name="turn",
-    version=2,
+    version=3,
     initial=Turn(),
     handlers={
         UserMessageAdded: _begin,

@@ -49,6 +49,14 @@ that. So a step writes ahead by yielding before it acts, and it never sees the s
 """
 
 
+class RunMark(msgspec.Struct, frozen=True):
+    """What a claim says about the run that makes it; see `LLMCallRequested`."""
+
+    run_id: str
+    run_timeout: float | None = None
+    run_deadline: str | None = None
+
+
 class Surroundings(Protocol):
     """What a step may know and use of the run it is part of."""
 
@@ -73,6 +81,14 @@ class Surroundings(Protocol):
 
     def keep_going(self) -> None:
         """Raise unless this run may still make claims: it drives the thread, nobody stopped it."""
+        ...
+
+    def mark(self) -> RunMark:
+        """What the next claim says about the run."""
+        ...
+
+    def pause(self, seconds: float) -> None:
+        """Let this time pass, unless nobody waits for the step any more. Steps pause unclaimed."""
         ...
 
     def on_delta(self, delta: Delta, /) -> None:

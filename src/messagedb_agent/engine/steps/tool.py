@@ -9,10 +9,18 @@ from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
 import psycopg
+from msgspec.structs import asdict
 
 from messagedb_agent.engine.agent import Agent
 from messagedb_agent.engine.fencing import Stands, tool_claim
-from messagedb_agent.engine.steps.base import Claim, Committed, Outcome, Step, Surroundings
+from messagedb_agent.engine.steps.base import (
+    Claim,
+    Committed,
+    Outcome,
+    RunMark,
+    Step,
+    Surroundings,
+)
 from messagedb_agent.engine.steps.transaction import (
     is_undecided,
     is_worth_another_try,
@@ -47,7 +55,8 @@ class ToolStep(msgspec.Struct, frozen=True):
 
     def run(self, decision: RunTools, around: Surroundings) -> Step:
         """Claim all calls at once, then yield each outcome as it comes."""
-        claimed = yield Claim(tuple(map(_claim, decision.calls)))
+        mark = around.mark()
+        claimed = yield Claim(tuple(_claim(call, mark) for call in decision.calls))
         assert claimed is not None
         claims = claimed.turn.claims
         fences = {call.call.id: tool_claim(claimed, call.call.id) for call in decision.calls}
@@ -136,12 +145,13 @@ def _as_tool_error(error: Exception) -> ToolError:
     return error if isinstance(error, ToolError) else ToolError(f"The database refused: {error}")
 
 
-def _claim(call: CallState) -> ToolExecutionRequested:
+def _claim(call: CallState, mark: RunMark) -> ToolExecutionRequested:
     return ToolExecutionRequested(
         tool_name=call.call.name,
         arguments=call.arguments,
         attempt=call.attempts + 1,
         **identity(call),
+        **asdict(mark),
     )
 
 
