@@ -53,6 +53,9 @@ def add_list_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--search", metavar="TEXT", help="only threads with this in a message, answer or title"
     )
+    parser.add_argument(
+        "--runs", action="store_true", help="runs instead of threads, with the state of each"
+    )
 
 
 def _add_rename(commands: Subparsers, common: argparse.ArgumentParser) -> None:
