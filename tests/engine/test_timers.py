@@ -244,8 +244,7 @@ def test_a_run_that_defers_leaves_instead_of_sleeping(memory: MemoryStore, strea
         with pytest.raises(RunDeferredError) as deferred:
             thread.run(agent)
 
-        assert 29 < deferred.value.seconds <= 30
-        assert next_due(thread.state) is not None
+    assert 29 < deferred.value.seconds <= 30
     assert kinds_of(memory, stream)[-1] == "LLMCallFailed"
 
 

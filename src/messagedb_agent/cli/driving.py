@@ -17,6 +17,7 @@ from messagedb_agent.cli.structured import checked
 from messagedb_agent.cli.terminal import is_interactive, tell
 from messagedb_agent.cli.wiring import agent_for
 from messagedb_agent.config import Config
+from messagedb_agent.engine.clock import utc_now
 from messagedb_agent.engine.follow import Follower
 from messagedb_agent.engine.live import Announcer, Ears
 from messagedb_agent.engine.session import (
@@ -24,12 +25,15 @@ from messagedb_agent.engine.session import (
     deny,
     read_state,
 )
+from messagedb_agent.engine.settle import PATIENCE, settle_late
 from messagedb_agent.engine.thread import AgentThread, RunResult
 from messagedb_agent.errors import ClaimLostError, ThreadBusyError
 from messagedb_agent.llm.base import Delta
 from messagedb_agent.projections.thread_state import ThreadState
+from messagedb_agent.projections.timers import is_overdue
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.stream import parse_stream_name
+from messagedb_agent.workers.reminder import Reminder
 
 if TYPE_CHECKING:
     from messagedb_agent.tools.mcp import McpServers
@@ -137,7 +141,7 @@ class _Run:
             AgentThread(
                 self._store,
                 self._stream_name,
-                observers=(reporter.on_event, *observers, voice.on_event),
+                observers=(reporter.on_event, *observers, voice.on_event, Reminder(self._store)),
                 on_delta=on_delta,
                 annotate=annotate,
             ) as thread,
@@ -180,7 +184,8 @@ class _Run:
                 try:
                     return self.drive(nothing)
                 except (ThreadBusyError, ClaimLostError):
-                    continue
+                    if is_overdue(follower.state, utc_now() - PATIENCE):
+                        settle_late(self._store, self._stream_name)
 
     def _may_ask(self) -> bool:
         return self._options.format == "text" and is_interactive()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from datetime import datetime
 from typing import Any
 
+from messagedb_agent.config import parse_duration
 from messagedb_agent.store.stream import DEFAULT_CATEGORY, DEFAULT_VERSION
 
 
@@ -70,6 +72,19 @@ def add_agent_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--max-seconds", metavar="N", type=count, help="time before the turn stops")
     parser.add_argument(
+        "--run-timeout",
+        metavar="TIME",
+        type=duration,
+        help="time after which the run is ended, within a step too (default: RUN_TIMEOUT)",
+    )
+    parser.add_argument(
+        "--approval-timeout",
+        metavar="TIME",
+        type=duration,
+        help="time after which a call that waits for approval is refused "
+        "(default: APPROVAL_TIMEOUT)",
+    )
+    parser.add_argument(
         "--workspace", metavar="DIR", help="folder that file tools may use (default: current)"
     )
     add_mcp_option(parser)
@@ -128,6 +143,24 @@ def count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 10**9:
         raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number of at least 1")
     return int(text)
+
+
+def duration(text: str) -> float:
+    """Seconds, given as 90, 90s, 10m, 2h or 1d."""
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is wrong: {error}") from error
+
+
+def moment(text: str) -> datetime:
+    """A point in time in ISO 8601; without an offset, in the time zone of this machine."""
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError) as error:
+        raise argparse.ArgumentTypeError(
+            f"{text[:40]!r} is no time such as 2026-12-24T18:00 or 2026-12-24T18:00+01:00"
+        ) from error
 
 
 def position(text: str) -> int:

@@ -80,6 +80,11 @@ class Follower:
         """The position of the last event read."""
         return self._projected.version
 
+    @property
+    def state(self) -> ThreadState:
+        """The thread as far as it was read."""
+        return self._projected.state
+
     def look(self) -> RunResult | None:
         """Read what is new; the result once the thread needs nothing more, or somebody."""
         arrived = tuple(self._store.read(self._stream_name, position=self.version + 1))

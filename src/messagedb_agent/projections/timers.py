@@ -65,13 +65,11 @@ def time_events(state: ThreadState, now: datetime) -> tuple[Event, ...]:
 
 
 def next_due(state: ThreadState) -> datetime | None:
-    """When time will decide something next, or another attempt is due."""
+    """When time will decide something next."""
     times: list[str | None] = [each.due_at for each in state.schedule]
     times += [call.expires_at for call in state.calls.pending]
     if not state.is_awaiting_approval:
         times.append(state.run.deadline)
-    if state.turn.failed_attempts and state.turn.failure and not state.turn.halted:
-        times.append(state.turn.failure.retry_at)
     known = [moment for text in times if (moment := as_time(text))]
     return None if state.session.is_ended else min(known, default=None)
 
