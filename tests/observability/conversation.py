@@ -48,7 +48,7 @@ def agent(*steps: dict[str, Any], tools: Sequence[Tool] = (), allow: bool = True
 
 def observer(spans: list[Span] | None = None, **options: Any) -> SpanObserver:
     emit = (lambda _span: None) if spans is None else spans.append
-    return SpanObserver(emit, thread_id=THREAD, run_id="run-1", **options)
+    return SpanObserver(emit, thread_id=THREAD, **options)
 
 
 def drive(

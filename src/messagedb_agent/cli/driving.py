@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from messagedb_agent.cli.ask import ask_about
 from messagedb_agent.cli.interrupt import interruptible
 from messagedb_agent.cli.mcp import tool_servers
-from messagedb_agent.cli.observing import Observation, observed
+from messagedb_agent.cli.observing import Observation, observatory
 from messagedb_agent.cli.outcome import EXIT_CODES, explain
 from messagedb_agent.cli.reporter import Reporter
 from messagedb_agent.cli.structured import checked
@@ -61,7 +61,8 @@ def drive(
         introduce=not getattr(options, "in_chat", False),
     )
     with (
-        observed(config, thread_id) as observation,
+        observatory(config) as observing,
+        observing(thread_id) as observation,
         tool_servers(options, config) as servers,
     ):
         run = _Run(
@@ -149,7 +150,7 @@ class _Run:
             self.was_opened = True
             agent = agent_for(self._options, self._config, thread.state, self._servers)
             reporter.begin()
-            self._observation.begin()
+            self._observation.begin(thread.run_id)
             voice.begin()
             prepare(thread)
             with interruptible(thread):

@@ -1,11 +1,10 @@
-"""What a command that drives a thread lets others see of it: log lines, and traces on request."""
+"""What a process that drives threads lets others see of it: log lines, and traces on request."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from messagedb_agent.config import Config
 from messagedb_agent.engine.recorder import Annotate, Observer, no_annotations
@@ -18,17 +17,16 @@ if TYPE_CHECKING:
 
 
 class Observation:
-    """One command's view on one thread; `driving` each time that it opens the thread."""
+    """The view on one thread; `driving` each time that it is opened."""
 
-    def __init__(self, thread_id: str, run_id: str, telemetry: Telemetry | None) -> None:
+    def __init__(self, thread_id: str, telemetry: Telemetry | None) -> None:
         self._thread_id = thread_id
-        self._run_id = run_id
         self._telemetry = telemetry
         self._activity = Activity()
 
-    def begin(self) -> None:
-        """From here on events are new, not history."""
-        self._activity.begin()
+    def begin(self, run_id: str) -> None:
+        """From here on events are new, not history, and of this run."""
+        self._activity.begin(run_id)
 
     @contextmanager
     def driving(self) -> Iterator[tuple[tuple[Observer, ...], Annotate]]:
@@ -37,26 +35,37 @@ class Observation:
         if self._telemetry is None:
             yield (self._activity,), no_annotations
             return
-        spans = self._telemetry.observe(self._thread_id, self._run_id)
+        spans = self._telemetry.observe(self._thread_id)
         try:
             yield (self._activity, spans), spans.annotate
         finally:
             spans.close()
 
 
-@contextmanager
-def observed(config: Config, thread_id: str) -> Iterator[Observation]:
-    """Observe what is done in the block as ENABLE_TRACING and the LOG_ variables say."""
-    bridge_library_logs()
-    run_id = str(uuid4())
-    with bound(thread_id=thread_id, run_id=run_id):
-        if not config.enable_tracing:
-            yield Observation(thread_id, run_id, None)
-            return
-        from messagedb_agent.observability.telemetry import Telemetry
+class Observatory:
+    """Observes as many threads as one process drives, also at the same time."""
 
-        telemetry = Telemetry(config.environ)
-        try:
-            yield Observation(thread_id, run_id, telemetry)
-        finally:
-            telemetry.close()
+    def __init__(self, telemetry: Telemetry | None) -> None:
+        self._telemetry = telemetry
+
+    @contextmanager
+    def __call__(self, thread_id: str) -> Iterator[Observation]:
+        """Observe what is done with a thread in the block."""
+        with bound(thread_id=thread_id):
+            yield Observation(thread_id, self._telemetry)
+
+
+@contextmanager
+def observatory(config: Config) -> Iterator[Observatory]:
+    """Observe as ENABLE_TRACING and the LOG_ variables say."""
+    bridge_library_logs()
+    if not config.enable_tracing:
+        yield Observatory(None)
+        return
+    from messagedb_agent.observability.telemetry import Telemetry
+
+    telemetry = Telemetry(config.environ)
+    try:
+        yield Observatory(telemetry)
+    finally:
+        telemetry.close()

@@ -64,6 +64,15 @@ def add_agent_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="TOML file with rules for tool calls (docs/how-to/approvals)",
     )
+    _add_limits(parser)
+    parser.add_argument(
+        "--workspace", metavar="DIR", help="folder that file tools may use (default: current)"
+    )
+    add_mcp_option(parser)
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    """What a turn may use, and how long it may take."""
     parser.add_argument(
         "--max-steps", metavar="N", type=count, help="model and tool calls before the turn stops"
     )
@@ -84,10 +93,6 @@ def add_agent_options(parser: argparse.ArgumentParser) -> None:
         help="time after which a call that waits for approval is refused "
         "(default: APPROVAL_TIMEOUT)",
     )
-    parser.add_argument(
-        "--workspace", metavar="DIR", help="folder that file tools may use (default: current)"
-    )
-    add_mcp_option(parser)
 
 
 def add_mcp_option(parser: argparse.ArgumentParser) -> None:

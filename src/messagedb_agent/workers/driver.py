@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
 
 import msgspec
 
 from messagedb_agent.engine.agent import Agent
 from messagedb_agent.engine.clock import utc_now
 from messagedb_agent.engine.live import Announcer
+from messagedb_agent.engine.recorder import Annotate, Observer, no_annotations
 from messagedb_agent.engine.settle import PATIENCE, settle_late
 from messagedb_agent.engine.thread import AgentThread
 from messagedb_agent.errors import (
@@ -37,6 +39,22 @@ AgentFor = Callable[[ThreadState], Agent]
 """Gives the agent that drives a thread."""
 
 
+class Observation(Protocol):
+    """The view of those who watch this process on one thread that it drives."""
+
+    def begin(self, run_id: str) -> None:
+        """From here on events are new, and of this run."""
+        ...
+
+    def driving(self) -> AbstractContextManager[tuple[tuple[Observer, ...], Annotate]]:
+        """The observers and the annotation for an `AgentThread`."""
+        ...
+
+
+Observing = Callable[[str], AbstractContextManager[Observation]]
+"""Begins to observe a thread, given by its id."""
+
+
 class Again(msgspec.Struct, frozen=True):
     """The thread has to be looked at again after `delay` seconds; `tries` attempts failed."""
 
@@ -59,12 +77,14 @@ class Driver:
         *,
         limits: Sequence[Limit] = (),
         announcer: Announcer | None = None,
+        observing: Observing | None = None,
         complain: Callable[[str], None] = lambda _line: None,
     ) -> None:
         self._store = store
         self._agent_for = agent_for
         self._limits = tuple(limits)
         self._announcer = announcer or Announcer(store)
+        self._observing = observing or _unobserved
         self._complain = complain
         self._mutex = threading.Lock()
         self._threads: set[AgentThread] = set()
@@ -119,20 +139,24 @@ class Driver:
 
     def _run(self, stream_name: str) -> ThreadState:
         voice = self._announcer.voice(stream_name)
+        name = parse_stream_name(stream_name)
         with (
+            self._observing(name.thread_id) as observation,
+            observation.driving() as (observers, annotate),
             AgentThread(
                 self._store,
                 stream_name,
-                observers=(voice.on_event,),
+                observers=(*observers, voice.on_event),
                 on_delta=voice.on_delta,
+                annotate=annotate,
                 defers=True,
             ) as thread,
             self._driving(thread),
         ):
             agent = self._agent_for(thread.state)
-            category = parse_stream_name(stream_name).category
-            with slots(self._store, self._limits, agent.llm.model_name, category):
+            with slots(self._store, self._limits, agent.llm.model_name, name.category):
                 voice.begin()
+                observation.begin(thread.run_id)
                 return thread.run(agent).state
 
     @contextmanager
@@ -151,3 +175,20 @@ class Driver:
 def _when_due(state: ThreadState) -> Again | None:
     due = next_due(state)
     return None if due is None else Again(max(0.0, (due - utc_now()).total_seconds()))
+
+
+class _Unobserved:
+    """The `Observation` of nobody."""
+
+    def begin(self, run_id: str) -> None:
+        """Nobody is told."""
+
+    @contextmanager
+    def driving(self) -> Iterator[tuple[tuple[Observer, ...], Annotate]]:
+        """Nobody looks."""
+        yield (), no_annotations
+
+
+@contextmanager
+def _unobserved(_thread_id: str) -> Iterator[Observation]:
+    yield _Unobserved()
