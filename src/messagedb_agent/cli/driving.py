@@ -33,6 +33,7 @@ from messagedb_agent.projections.thread_state import ThreadState
 from messagedb_agent.projections.timers import is_overdue
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.stream import parse_stream_name
+from messagedb_agent.tools.base import ToolProgress
 from messagedb_agent.workers.reminder import Reminder
 
 if TYPE_CHECKING:
@@ -136,6 +137,10 @@ class _Run:
             reporter.on_delta(delta)
             voice.on_delta(delta)
 
+        def on_progress(told: ToolProgress) -> None:
+            reporter.on_progress(told)
+            voice.on_progress(told)
+
         with (
             announcer,
             self._observation.driving() as (observers, annotate),
@@ -144,6 +149,7 @@ class _Run:
                 self._stream_name,
                 observers=(reporter.on_event, *observers, voice.on_event, Reminder(self._store)),
                 on_delta=on_delta,
+                on_progress=on_progress,
                 annotate=annotate,
             ) as thread,
         ):
@@ -175,6 +181,7 @@ class _Run:
                 (reporter.on_event,),
                 ears=ears,
                 on_delta=reporter.on_delta,
+                on_progress=reporter.on_progress,
             )
             follower.look()
             reporter.begin()

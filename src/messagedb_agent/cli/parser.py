@@ -146,12 +146,6 @@ def _add_show(commands: Subparsers, common: argparse.ArgumentParser) -> None:
         "  ./cli show 6f1c --format json --full",
     )
     parser.add_argument("thread", metavar="THREAD", help=THREAD)
-    parser.add_argument(
-        "--format", choices=("text", "json"), default="text", help="text: to read; json: an array"
-    )
-    parser.add_argument(
-        "--follow", action="store_true", help="go on with what comes, as it comes, until Ctrl+C"
-    )
     add_show_options(parser)
 
 

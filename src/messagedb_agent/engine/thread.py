@@ -41,6 +41,7 @@ from messagedb_agent.projections.timers import is_overdue, time_events
 from messagedb_agent.projections.tool_calls import CallState
 from messagedb_agent.store.base import EventStore, ThreadLock
 from messagedb_agent.store.stream import parse_stream_name
+from messagedb_agent.tools.base import ToolProgress, ignore_progress
 
 RELOCK_TRIES = 10
 RELOCK_PAUSE_SECONDS = 0.3
@@ -96,13 +97,14 @@ class AgentThread:
         *,
         observers: Sequence[Observer] = (),
         on_delta: Callable[[Delta], None] = ignore_delta,
+        on_progress: Callable[[ToolProgress], None] = ignore_progress,
         annotate: Annotate = no_annotations,
         defers: bool = False,
     ) -> None:
         self.stream_name = stream_name
         self.thread_id = parse_stream_name(stream_name).thread_id
         self.cancelled = threading.Event()
-        self.on_delta = on_delta
+        self.on_delta, self.on_progress = on_delta, on_progress
         self._recorder = Recorder(store, stream_name, observers, annotate)
         self._memory = ModelMemory()
         self._attachments = Attachments(store)

@@ -148,6 +148,7 @@ class Driver:
                 stream_name,
                 observers=(*observers, voice.on_event),
                 on_delta=voice.on_delta,
+                on_progress=voice.on_progress,
                 annotate=annotate,
                 defers=True,
             ) as thread,

@@ -44,11 +44,14 @@ def show(options: argparse.Namespace) -> int:
     if options.follow:
         return _follow(options)
     category = category_of(options)
-    read = read_rows if options.format == "json" else read_lineage
+    read = read_lineage if options.format == "text" else read_rows
     with reader(configuration(options)) as connection:
         rows = read(connection, find_stream(connection, category, options.thread))
     if options.format == "json":
         say(json.dumps([_as_object(row, full=options.full) for row in rows], indent=2))
+        return 0
+    if options.format == "jsonl":
+        say("\n".join(json.dumps(_as_object(row, full=options.full)) for row in rows))
         return 0
     if not options.events:
         return _print_transcript(rows, full=options.full)

@@ -12,6 +12,7 @@ from messagedb_agent.engine.fencing import Stands
 from messagedb_agent.events.base import Event
 from messagedb_agent.llm.base import Cancellation, Delta
 from messagedb_agent.projections.thread_state import ThreadState
+from messagedb_agent.tools.base import ToolProgress
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -93,4 +94,8 @@ class Surroundings(Protocol):
 
     def on_delta(self, delta: Delta, /) -> None:
         """Takes pieces of an answer while it is generated."""
+        ...
+
+    def on_progress(self, progress: ToolProgress, /) -> None:
+        """Takes what tools tell while they run, from any thread of this process."""
         ...

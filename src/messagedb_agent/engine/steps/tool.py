@@ -39,7 +39,7 @@ from messagedb_agent.projections.interruption import identity
 from messagedb_agent.projections.next_step import RunTools
 from messagedb_agent.projections.tool_calls import CallState
 from messagedb_agent.store.base import EventStore
-from messagedb_agent.tools.base import ToolContext
+from messagedb_agent.tools.base import ToolContext, ToolProgress
 from messagedb_agent.tools.executor import execute_tool
 
 MAX_TRANSACTION_ATTEMPTS = 5
@@ -113,14 +113,16 @@ class ToolStep(msgspec.Struct, frozen=True):
         cancelled: Cancellation | None = None,
     ) -> ToolContext:
         """What the tool gets to know about this attempt."""
+        call_id, name = call.call.id, call.call.name
         return ToolContext(
             thread_id=around.thread_id,
-            tool_call_id=call.call.id,
+            tool_call_id=call_id,
             attempt=call.attempts + 1,
-            idempotency_key=idempotency_key(around.stream_name, claims, call.call.id),
+            idempotency_key=idempotency_key(around.stream_name, claims, call_id),
             workspace=self.agent.workspace,
             cancelled=cancelled or around.cancelled,
             connection=connection,
+            progress=lambda text: around.on_progress(ToolProgress(call_id, name, text)),
         )
 
     def _is_transactional(self, call: CallState) -> bool:
