@@ -11,7 +11,7 @@ from typing import Any
 
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.quick import quick_connection
-from messagedb_agent.workers.queue import QueueingStore
+from messagedb_agent.workers.queue import QueueingStore, hint
 from messagedb_agent.workers.status import Overview, overview
 from tests.workers.processes import begin, workers, write_script
 
@@ -101,6 +101,17 @@ def test_what_waits_is_shown(queue: MessageDBClient, dsn: str) -> None:
     assert (found.ready, found.blocked, found.scheduled) == (1, 0, 0)
     assert [job.thread for job in found.waiting] == [stream.partition("-")[2]]
     assert found.waiting[0].last_event == "UserMessageAdded"
+
+
+def test_what_waits_for_its_time_says_when_that_is(queue: MessageDBClient, dsn: str) -> None:
+    with queue.connection() as connection:
+        hint(connection, "agent:v0-later", delay=3600.0)
+    found = seen_by(dsn)
+
+    assert (found.ready, found.scheduled) == (0, 1)
+    (job,) = found.waiting
+    assert job.due_in_seconds is not None
+    assert 3500 < job.due_in_seconds <= 3600
 
 
 def test_without_a_queue_there_is_nothing_to_show(store: MessageDBClient, dsn: str) -> None:
