@@ -51,6 +51,9 @@ class Run(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 def _claim(state: Run, event: LLMCallRequested | ToolExecutionRequested) -> Run:
     if event.run_id is None:
         return state
+    if state.id == event.run_id and state.deadline == event.run_deadline and not state.late:
+        # As it is, unless somebody ended it; most claims of a thread are such.
+        return state if state.state == "running" else replace(state, state="running")
     late = state.late and isinstance(event, ToolExecutionRequested)
     return Run(
         id=event.run_id,
@@ -62,12 +65,13 @@ def _claim(state: Run, event: LLMCallRequested | ToolExecutionRequested) -> Run:
 
 
 def _hear(state: Run, _event: UserMessageAdded) -> Run:
-    return replace(state, late=True) if state.is_open else state
+    return replace(state, late=True) if state.state == "running" else state
 
 
 def _answer(state: Run, event: LLMResponseReceived) -> Run:
-    goes_on = event.tool_calls or state.late or event.stop_reason == "pause"
-    return state if goes_on else _ended(state, "completed")
+    if event.tool_calls or state.late or state.state != "running" or event.stop_reason == "pause":
+        return state
+    return Run(id=state.id, state="completed")
 
 
 def _fail(state: Run, event: LLMCallFailed) -> Run:
