@@ -66,24 +66,24 @@ def states(*events: Event) -> list[tuple[str, str]]:
     return [(run.run_id, run.state) for run in after(*events)]
 
 
-@pytest.mark.parametrize(
-    ("history", "state"),
-    [
-        ((asked("r"),), "running"),
-        ((asked("r"), ANSWER), "completed"),
-        ((asked("r"), ASKS), "running"),
-        ((asked("r"), ASKS, PENDING), "awaiting approval"),
-        ((asked("r"), ASKS, PENDING, APPROVED), "running"),
-        ((asked("r"), ASKS, PENDING, APPROVED, called("r"), RESULT), "running"),
-        ((asked("r"), LLMCallFailed(retryable=True)), "running"),
-        ((asked("r"), LLMCallFailed(retryable=False)), "failed"),
-        ((asked("r"), LimitReached(limit="max_steps", value=1, maximum=1)), "failed"),
-        ((asked("r"), TurnInterrupted()), "cancelled"),
-        ((asked("r"), SessionCompleted()), "cancelled"),
-        ((asked("r"), ThreadRewound(to_position=0)), "cancelled"),
-        ((asked("r"), ANSWER, SessionCompleted()), "completed"),
-    ],
-)
+HISTORIES: list[tuple[tuple[Event, ...], str]] = [
+    ((asked("r"),), "running"),
+    ((asked("r"), ANSWER), "completed"),
+    ((asked("r"), ASKS), "running"),
+    ((asked("r"), ASKS, PENDING), "awaiting approval"),
+    ((asked("r"), ASKS, PENDING, APPROVED), "running"),
+    ((asked("r"), ASKS, PENDING, APPROVED, called("r"), RESULT), "running"),
+    ((asked("r"), LLMCallFailed(retryable=True)), "running"),
+    ((asked("r"), LLMCallFailed(retryable=False)), "failed"),
+    ((asked("r"), LimitReached(limit="max_steps", value=1, maximum=1)), "failed"),
+    ((asked("r"), TurnInterrupted()), "cancelled"),
+    ((asked("r"), SessionCompleted()), "cancelled"),
+    ((asked("r"), ThreadRewound(to_position=0)), "cancelled"),
+    ((asked("r"), ANSWER, SessionCompleted()), "completed"),
+]
+
+
+@pytest.mark.parametrize(("history", "state"), HISTORIES)
 def test_a_run_s_state_follows_from_its_events(history: tuple[Event, ...], state: str) -> None:
     assert states(SAID, *history) == [("r", state)]
 
