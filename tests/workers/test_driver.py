@@ -22,7 +22,7 @@ from messagedb_agent.tools import ToolRegistry
 from messagedb_agent.tools.builtin.echo import echo
 from messagedb_agent.workers.driver import Driver
 from messagedb_agent.workers.limits import Limit, NoSlotError, parse_limit, slots
-from messagedb_agent.workers.queue import hint, remind
+from messagedb_agent.workers.queue import hint, is_installed, remind
 from messagedb_agent.workers.reminder import Reminder
 from tests.workers.processes import is_answered
 
@@ -226,3 +226,9 @@ def due_in(store: MessageDBClient) -> float:
             "SELECT extract(epoch FROM scheduled_at - now()) FROM agent_queue.procrastinate_jobs"
         ).fetchall()
     return float(row[0])
+
+
+def test_without_a_queue_nobody_is_reminded(store: MessageDBClient) -> None:
+    with store.connection() as connection:
+        remind(connection, STREAM, 0.0)
+        assert not is_installed(connection)

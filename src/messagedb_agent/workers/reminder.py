@@ -9,7 +9,7 @@ from messagedb_agent.events.base import RecordedEvent
 from messagedb_agent.events.tool import ToolApprovalRequested, ToolExecutionRequested
 from messagedb_agent.projections.timers import as_time
 from messagedb_agent.store.client import MessageDBClient
-from messagedb_agent.workers.queue import is_installed, remind, transact
+from messagedb_agent.workers.queue import remind, transact
 
 
 class Reminder:
@@ -38,9 +38,4 @@ class Reminder:
             return
         self._told = text
         delay = (due + PATIENCE - utc_now()).total_seconds()
-        transact(
-            self._store,
-            lambda connection: (
-                remind(connection, record.stream_name, delay) if is_installed(connection) else None
-            ),
-        )
+        transact(self._store, lambda connection: remind(connection, record.stream_name, delay))
