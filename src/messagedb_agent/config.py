@@ -17,6 +17,9 @@ DEFAULT_DB_PORT = "5433"
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOG_FORMATS = ("json", "console")
 
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_LONGEST_SECONDS = 366 * 86_400
+
 
 class Config(NamedTuple):
     """
@@ -26,6 +29,7 @@ class Config(NamedTuple):
     connection URI is expanded by libpq. `model_name` is None when nobody chose a model.
     `model_timeout` are seconds of silence, `model_retry_pause` the longest pause before the
     second attempt; later ones double it. `shards` is over how many new threads are spread.
+    `run_timeout` and `approval_timeout` are seconds, None for no bound.
     """
 
     database: Mapping[str, str] | None
@@ -38,6 +42,8 @@ class Config(NamedTuple):
     model_timeout: float
     model_max_attempts: int
     model_retry_pause: float
+    run_timeout: float | None
+    approval_timeout: float | None
     system_prompt_file: Path | None
     enable_tracing: bool
     log_level: str
@@ -67,6 +73,8 @@ def load_config(environ: Mapping[str, str], file: Path | None = None) -> Config:
         model_timeout=read("MODEL_TIMEOUT", _seconds, 120.0),
         model_max_attempts=read("MODEL_MAX_ATTEMPTS", _positive, 5),
         model_retry_pause=read("MODEL_RETRY_PAUSE", _seconds, 1.0),
+        run_timeout=read("RUN_TIMEOUT", parse_duration, None),
+        approval_timeout=read("APPROVAL_TIMEOUT", parse_duration, None),
         system_prompt_file=read("SYSTEM_PROMPT_FILE", Path, None),
         enable_tracing=read("ENABLE_TRACING", _boolean, default=False),
         log_level=read("LOG_LEVEL", _one_of(LOG_LEVELS, str.upper), "WARNING"),
@@ -160,6 +168,18 @@ def _seconds(text: str) -> float:
         seconds = -1.0
     if not 0 < seconds <= 86_400:
         raise ValueError("a number of seconds above 0 is needed")
+    return seconds
+
+
+def parse_duration(text: str) -> float:
+    """The seconds of a text such as 90, 90s, 10m, 1.5h or 2d. Raises `ValueError` for others."""
+    number, unit = (text[:-1], text[-1]) if text[-1:] in _UNITS else (text, "s")
+    try:
+        seconds = float(number) * _UNITS[unit]
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds <= _LONGEST_SECONDS:
+        raise ValueError("a duration such as 90s, 10m, 2h or 1d is needed, at most a year")
     return seconds
 
 

@@ -110,6 +110,14 @@ class RunHandedOverError(AgentError):
     """This process is about to leave; the thread goes on wherever it is driven next."""
 
 
+class RunDeferredError(AgentError):
+    """The run has to wait, and the thread is free meanwhile; it goes on after `seconds`."""
+
+    def __init__(self, message: str, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(message)
+
+
 class ClaimLostError(AgentError):
     """Another process has taken over the step; this process's result was dropped."""
 

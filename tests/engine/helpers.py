@@ -8,7 +8,8 @@ from typing import Any, Literal
 from uuid import uuid4
 
 from messagedb_agent.engine.agent import Agent
-from messagedb_agent.engine.thread import AgentThread, RunResult
+from messagedb_agent.engine.result import RunResult
+from messagedb_agent.engine.thread import AgentThread
 from messagedb_agent.events import (
     LLMCallFailed,
     LLMCallRequested,
@@ -37,7 +38,7 @@ def new_stream() -> str:
 def agent_of(steps: Sequence[Any] | ScriptedModel, *tools: Tool, **more: Any) -> Agent:
     """An agent that follows a script."""
     model = steps if isinstance(steps, ScriptedModel) else ScriptedModel(steps)
-    return Agent(llm=model, tools=ToolRegistry(*tools), retry=PATIENT, **more)
+    return Agent(llm=model, tools=ToolRegistry(*tools), **{"retry": PATIENT, **more})
 
 
 def call(name: str, call_id: str = "", **arguments: Any) -> dict[str, Any]:

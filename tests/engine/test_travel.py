@@ -10,8 +10,9 @@ import pytest
 
 from messagedb_agent.engine.agent import Agent
 from messagedb_agent.engine.history import read_history
+from messagedb_agent.engine.result import RunResult
 from messagedb_agent.engine.session import approve, find_pending, read_state
-from messagedb_agent.engine.thread import AgentThread, RunResult
+from messagedb_agent.engine.thread import AgentThread
 from messagedb_agent.engine.transfer import export_thread, import_thread
 from messagedb_agent.engine.travel import fork_thread, replay, rewind_thread
 from messagedb_agent.engine.whatif import NOT_RECORDED, Recording

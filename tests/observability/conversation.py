@@ -7,7 +7,8 @@ from typing import Any
 
 from messagedb_agent.engine.agent import Agent
 from messagedb_agent.engine.approvals import ApprovalPolicy
-from messagedb_agent.engine.thread import AgentThread, RunResult
+from messagedb_agent.engine.result import RunResult
+from messagedb_agent.engine.thread import AgentThread
 from messagedb_agent.llm.retry import RetryPolicy
 from messagedb_agent.llm.scripted import ScriptedModel
 from messagedb_agent.observability.observer import SpanObserver
@@ -48,7 +49,7 @@ def agent(*steps: dict[str, Any], tools: Sequence[Tool] = (), allow: bool = True
 
 def observer(spans: list[Span] | None = None, **options: Any) -> SpanObserver:
     emit = (lambda _span: None) if spans is None else spans.append
-    return SpanObserver(emit, thread_id=THREAD, run_id="run-1", **options)
+    return SpanObserver(emit, thread_id=THREAD, **options)
 
 
 def drive(

@@ -157,3 +157,32 @@ def test_by_default_a_run_says_nothing_more_than_it_has_to(dsn: str, tmp_path: P
 
     assert (code, json.loads(out)["response"], err) == (0, "It is 42.", "")
     assert not [row for row in cli.events() if "traceparent" in row[2]]
+
+
+def test_a_worker_is_observed_as_a_command_is(
+    dsn: str, tmp_path: Path, collector: Collector
+) -> None:
+    logs = {"LOG_LEVEL": "INFO", "LOG_FORMAT": "json"}
+    cli = Cli(dsn, tmp_path, **collector.environment(), **logs)
+    cli.script(ASK, ANSWER)
+    worker = cli.begin("worker")
+    try:
+        cli.run("start", "what?", "--thread-id", THREAD, "--no-wait")
+        cli.wait_for("LLMResponseReceived", 2)
+    finally:
+        worker.terminate()
+    err = worker.communicate(timeout=60)[1]
+
+    lines = [json.loads(line) for line in err.splitlines() if line.startswith("{")]
+    told = [line for line in lines if line["logger"] == "messagedb_agent.run"]
+    assert {line["thread_id"] for line in told} == {THREAD}
+    (run_id,) = {line["run_id"] for line in told}
+    assert {line["event"]: line["step"][:5] for line in told}["model called"] == "chat@"
+    claims = [json.loads(row[2]) for row in cli.events() if row[0] == "LLMCallRequested"]
+    assert {claim["run_id"] for claim in claims} == {run_id}
+    names = Counter(span.name for span in collector.spans)
+    assert names["chat scripted"] == 2
+    assert names["invoke_agent messagedb-agent"] == 1
+    assert {claim["traceparent"].split("-")[1] for claim in claims} == {
+        span.trace_id for span in collector.spans
+    }

@@ -11,7 +11,7 @@ from typing import Any
 
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.quick import quick_connection
-from messagedb_agent.workers.queue import QueueingStore
+from messagedb_agent.workers.queue import QueueingStore, hint
 from messagedb_agent.workers.status import Overview, overview
 from tests.workers.processes import begin, workers, write_script
 
@@ -66,6 +66,34 @@ def test_an_answer_is_followed_from_two_terminals(
     assert second[-1] == "· ended"
 
 
+def test_what_is_ephemeral_can_be_told_from_events(
+    dsn: str, store: MessageDBClient, tmp_path: Path
+) -> None:
+    lines = "import time; [print(n, flush=True) or time.sleep(0.2) for n in range(5)]"
+    command = {"name": "run_command", "arguments": {"argv": [sys.executable, "-c", lines]}}
+    answer = {"text": TEXT, "chunk_delay_seconds": 0.1}
+    script = write_script(tmp_path, {"text": "Yes?"}, {"tool_calls": [command]}, answer)
+    with workers(1, dsn, script, "--auto-approve"):
+        follow = ("--no-wait", "--follow", "--format", "json")
+        thread = json.loads(cli(dsn, tmp_path, "start", "Hello.", *follow))["thread_id"]
+        with start_cli(dsn, tmp_path, "show", thread, "--follow", "--format", "jsonl") as watching:
+            assert watching.stdout is not None
+            begun = [json.loads(watching.stdout.readline()) for _ in range(6)]
+            cli(dsn, tmp_path, "message", thread, "Run it.", *follow)
+            cli(dsn, tmp_path, "rename", thread, "A title")
+            cli(dsn, tmp_path, "end", thread)
+            told = [json.loads(line) for line in watching.communicate(timeout=20)[0].splitlines()]
+
+    assert begun[-1] == {"type": "stop", "stop": "done"}
+    ephemeral = [each for each in told if "position" not in each]
+    assert [each["stop"] for each in ephemeral if each["type"] == "stop"] == ["done", "ended"]
+    assert "".join(each["text"] for each in ephemeral if each["type"] == "delta") == TEXT
+    progress = [each for each in ephemeral if each["type"] == "progress"]
+    assert {each["tool_name"] for each in progress} == {"run_command"}
+    assert all(each["type"][0].islower() for each in ephemeral)
+    assert all("id" in each and each["type"][0].isupper() for each in told if "position" in each)
+
+
 def test_what_waits_is_shown(queue: MessageDBClient, dsn: str) -> None:
     (stream,) = begin(queue, 1)
     found = seen_by(dsn)
@@ -73,6 +101,17 @@ def test_what_waits_is_shown(queue: MessageDBClient, dsn: str) -> None:
     assert (found.ready, found.blocked, found.scheduled) == (1, 0, 0)
     assert [job.thread for job in found.waiting] == [stream.partition("-")[2]]
     assert found.waiting[0].last_event == "UserMessageAdded"
+
+
+def test_what_waits_for_its_time_says_when_that_is(queue: MessageDBClient, dsn: str) -> None:
+    with queue.connection() as connection:
+        hint(connection, "agent:v0-later", delay=3600.0)
+    found = seen_by(dsn)
+
+    assert (found.ready, found.scheduled) == (0, 1)
+    (job,) = found.waiting
+    assert job.due_in_seconds is not None
+    assert 3500 < job.due_in_seconds <= 3600
 
 
 def test_without_a_queue_there_is_nothing_to_show(store: MessageDBClient, dsn: str) -> None:

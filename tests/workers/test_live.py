@@ -7,14 +7,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from messagedb_agent.engine.follow import GAP, Follower, settled
-from messagedb_agent.engine.live import Announcer, Ears, Piece, Voice, _joined
-from messagedb_agent.engine.thread import user_message
-from messagedb_agent.events.agent import LLMCallRequested, LLMResponseReceived
+from messagedb_agent.engine.follow import GAP, Follower, is_gap, settled
+from messagedb_agent.engine.live import PROGRESS, Announcer, Ears, Piece, Voice, _joined
+from messagedb_agent.engine.said import user_message
+from messagedb_agent.events.agent import LLMCallRequested, LLMResponseReceived, ToolCall
 from messagedb_agent.events.base import Event
+from messagedb_agent.events.tool import ToolExecutionCompleted, ToolExecutionRequested
 from messagedb_agent.llm.base import Delta
 from messagedb_agent.store.base import NewEvent
 from messagedb_agent.store.client import MessageDBClient
+from messagedb_agent.tools.base import ToolProgress
 
 STREAM = "agent:v0-one"
 NEVER = threading.Event()
@@ -37,7 +39,8 @@ class Watcher:
             (settled,),
             (lambda record: self.seen.append(record.type),),
             ears=ears,
-            on_delta=lambda delta: self.seen.append(delta.text),
+            on_delta=lambda delta: self.seen.append("a gap" if is_gap(delta) else delta.text),
+            on_progress=lambda told: self.seen.append(f"{told.tool_name}: {told.text}"),
         )
         self.follower.look()
 
@@ -82,7 +85,7 @@ def test_who_comes_late_is_shown_the_gap(store: MessageDBClient, voice: Voice) -
         watcher = Watcher(store, ears)
         voice._announcer.say_piece(STREAM, Piece(1, 10, "heard"))
 
-        assert watcher.until("heard")[-2:] == [GAP, "heard"]
+        assert watcher.until("heard")[-2:] == ["a gap", "heard"]
 
 
 def test_pieces_of_an_answer_that_is_over_are_dropped(store: MessageDBClient, voice: Voice) -> None:
@@ -139,3 +142,59 @@ def test_neighbours_are_sent_as_one() -> None:
         Piece(1, 0, "t", "thinking"),
         Piece(4, 0, "c"),
     ]
+
+
+ASKS = LLMResponseReceived(tool_calls=(ToolCall("c1", "build", {}), ToolCall("c2", "test", {})))
+RUNS = ToolExecutionRequested(tool_name="build", tool_call_id="c1")
+
+
+def test_what_a_tool_tells_is_heard_while_it_runs(store: MessageDBClient, voice: Voice) -> None:
+    with Ears(store.session, STREAM) as ears:
+        watcher = Watcher(store, ears)
+        add(store, voice, user_message("Go."), LLMCallRequested(model_name="m"), ASKS, RUNS)
+        voice.on_progress(ToolProgress("c1", "build", "half"))
+
+        assert watcher.until("build: half")[-1] == "build: half"
+
+        add(store, voice, ToolExecutionCompleted(tool_name="build", tool_call_id="c1"))
+        watcher.until("ToolExecutionCompleted")
+        voice.on_progress(ToolProgress("c1", "build", "too late"))
+        voice.on_progress(ToolProgress("c2", "test", "last"))
+        assert "build: too late" not in watcher.until("test: last")
+
+
+def test_of_what_a_tool_tells_at_once_the_latest_is_sent() -> None:
+    told = [Piece(1, 0, text, PROGRESS, "c1", "build") for text in ("a", "b", "c")]
+    other = Piece(1, 0, "x", PROGRESS, "c2", "test")
+    answer = Piece(1, 0, "text")
+
+    pieces = [piece for _, piece in _joined([(STREAM, one) for one in (*told, other, answer)])]
+
+    assert pieces == [answer, told[-1], other]
+
+
+def test_the_longest_that_a_tool_can_tell_fits_into_a_payload(
+    store: MessageDBClient, voice: Voice
+) -> None:
+    wide = "\U0001f600" * 1000
+    with Ears(store.session, STREAM) as ears:
+        voice.on_progress(ToolProgress(wide, wide, wide))
+
+        (piece,) = ears.wait(5.0)
+    assert piece.text
+    assert set(piece.text) == {"\U0001f600"}
+
+
+def test_an_answer_that_is_heard_before_its_claim_has_no_gap(
+    store: MessageDBClient, voice: Voice
+) -> None:
+    with Ears(store.session, STREAM) as ears:
+        watcher = Watcher(store, ears)
+        add(store, None, user_message("Go."), LLMCallRequested(model_name="m"))
+        voice._announcer.say_piece(STREAM, Piece(1, 0, "Hello."))
+
+        assert watcher.until("Hello.")[-2:] == ["LLMCallRequested", "Hello."]
+
+
+def test_a_text_that_looks_like_a_gap_is_none() -> None:
+    assert not is_gap(Delta(GAP))

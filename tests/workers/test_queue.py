@@ -7,8 +7,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from messagedb_agent.engine.said import user_message
 from messagedb_agent.engine.session import add_message, start_session
-from messagedb_agent.engine.thread import user_message
 from messagedb_agent.errors import OptimisticConcurrencyError
 from messagedb_agent.store.base import NO_STREAM, NewEvent
 from messagedb_agent.store.client import MessageDBClient

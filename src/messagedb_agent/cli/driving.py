@@ -17,21 +17,27 @@ from messagedb_agent.cli.structured import checked
 from messagedb_agent.cli.terminal import is_interactive, tell
 from messagedb_agent.cli.wiring import agent_for
 from messagedb_agent.config import Config
+from messagedb_agent.engine.clock import utc_now
 from messagedb_agent.engine.follow import Follower
 from messagedb_agent.engine.live import Announcer, Ears
 from messagedb_agent.engine.observing import Observation, observed
+from messagedb_agent.engine.result import RunResult
 from messagedb_agent.engine.session import (
     approve,
     deny,
     read_state,
 )
-from messagedb_agent.engine.thread import AgentThread, RunResult
+from messagedb_agent.engine.settle import PATIENCE, settle_late
+from messagedb_agent.engine.thread import AgentThread
 from messagedb_agent.errors import ClaimLostError, ThreadBusyError, UsageError
 from messagedb_agent.llm.base import Delta
 from messagedb_agent.projections.thread_state import ThreadState
+from messagedb_agent.projections.timers import is_overdue
 from messagedb_agent.projections.tool_calls import CallState
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.stream import parse_stream_name
+from messagedb_agent.tools.base import ToolProgress
+from messagedb_agent.workers.reminder import Reminder
 
 if TYPE_CHECKING:
     from messagedb_agent.tools.mcp import McpServers
@@ -134,21 +140,26 @@ class _Run:
             reporter.on_delta(delta)
             voice.on_delta(delta)
 
+        def on_progress(told: ToolProgress) -> None:
+            reporter.on_progress(told)
+            voice.on_progress(told)
+
         with (
             announcer,
             self._observation.driving() as (observers, annotate),
             AgentThread(
                 self._store,
                 self._stream_name,
-                observers=(reporter.on_event, *observers, voice.on_event),
+                observers=(reporter.on_event, *observers, voice.on_event, Reminder(self._store)),
                 on_delta=on_delta,
+                on_progress=on_progress,
                 annotate=annotate,
             ) as thread,
         ):
             self.was_opened = True
             agent = agent_for(self._options, self._config, thread.state, self._servers)
             reporter.begin()
-            self._observation.begin()
+            self._observation.begin(thread.run_id)
             voice.begin()
             prepare(thread)
             with interruptible(thread):
@@ -173,6 +184,7 @@ class _Run:
                 (reporter.on_event,),
                 ears=ears,
                 on_delta=reporter.on_delta,
+                on_progress=reporter.on_progress,
             )
             follower.look()
             reporter.begin()
@@ -183,7 +195,8 @@ class _Run:
                 try:
                     return self.drive(nothing)
                 except (ThreadBusyError, ClaimLostError):
-                    continue
+                    if is_overdue(follower.state, utc_now() - PATIENCE):
+                        settle_late(self._store, self._stream_name)
 
     def _may_ask(self) -> bool:
         return self._options.format == "text" and is_interactive()

@@ -8,19 +8,23 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
+
+import msgspec
 
 from messagedb_agent.cli.outcome import EXIT_CODES, explain
 from messagedb_agent.cli.reporter import Reporter, as_object
 from messagedb_agent.cli.terminal import paint, say, tell, visible, write
-from messagedb_agent.engine.follow import Follower, settled
+from messagedb_agent.engine.follow import Follower, is_gap, settled
 from messagedb_agent.engine.live import Ears
-from messagedb_agent.engine.thread import RunResult
+from messagedb_agent.engine.result import RunResult
 from messagedb_agent.events.agent import LLMResponseReceived
 from messagedb_agent.events.base import RecordedEvent
 from messagedb_agent.events.codec import EventRow, encode
 from messagedb_agent.llm.base import Delta
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.stream import parse_stream_name
+from messagedb_agent.tools.base import ToolProgress
 
 PATIENCE_SECONDS = 5.0
 POLL_SECONDS = 1.0
@@ -53,6 +57,7 @@ def watch_turn(store: MessageDBClient, stream_name: str, reporter: Reporter) -> 
             (reporter.on_event,),
             ears=ears,
             on_delta=reporter.on_delta,
+            on_progress=reporter.on_progress,
         )
         follower.look()
         reporter.begin()
@@ -79,11 +84,12 @@ def watch_thread(
             (screen.on_event,),
             ears=ears,
             on_delta=screen.on_delta,
+            on_progress=screen.on_progress,
         )
         while screen.is_open:
             result = follower.look()
             if result is not None:
-                screen.on_rest(result, follower.version)
+                screen.on_rest(result)
                 if result.stop == "ended":
                     return
             follower.pause(POLL_SECONDS, never)
@@ -94,14 +100,14 @@ class _Screen:
 
     def __init__(self, show: Callable[[EventRow], str], output: str) -> None:
         self._show = show
-        self._output = output
+        self._is_text = output == "text"
         self._streamed = ""
-        self._rested_at = -1
+        self._rested: tuple[object, ...] = ()
         self.is_open = True
 
     def on_event(self, record: RecordedEvent) -> None:
-        if self._output == "json":
-            self._write(f"{json.dumps(as_object(record))}\n")
+        if not self._is_text:
+            self._write_object(as_object(record))
             return
         repeated = (
             isinstance(record.event, LLMResponseReceived)
@@ -115,16 +121,37 @@ class _Screen:
             self._write(f"{self._show(_row(record))}\n")
 
     def on_delta(self, delta: Delta) -> None:
-        if self._output == "json" or delta.kind != "text":
-            return
-        self._streamed += delta.text
-        self._write(visible(delta.text))
+        if not self._is_text:
+            if is_gap(delta):
+                self._write_object({"type": "gap", "kind": delta.kind})
+            else:
+                self._write_object({"type": "delta", "kind": delta.kind, "text": delta.text})
+        elif delta.kind == "text":
+            self._streamed += delta.text
+            self._write(visible(delta.text))
 
-    def on_rest(self, result: RunResult, version: int) -> None:
-        if self._rested_at < version and self._output == "text":
-            self._end_line()
-            self._write(paint(f"· {result.stop}", "dim") + "\n")
-        self._rested_at = version
+    def on_progress(self, told: ToolProgress) -> None:
+        if not self._is_text:
+            self._write_object({"type": "progress", **msgspec.structs.asdict(told)})
+            return
+        self._end_line()
+        self._write(paint(f"… {visible(f'{told.tool_name}: {told.text}')}", "dim") + "\n")
+
+    def on_rest(self, result: RunResult) -> None:
+        state = result.state
+        # What is added to a thread at rest, such as a title, does not end its turn again.
+        rested = result.stop, state.turn.claims, len(state.context.messages), state.run
+        if self._rested == rested:
+            return
+        self._rested = rested
+        if not self._is_text:
+            self._write_object({"type": "stop", "stop": result.stop})
+            return
+        self._end_line()
+        self._write(paint(f"· {result.stop}", "dim") + "\n")
+
+    def _write_object(self, shown: dict[str, Any]) -> None:
+        self._write(f"{json.dumps(shown)}\n")
 
     def _end_line(self) -> None:
         if self._streamed:

@@ -12,8 +12,9 @@ from messagedb_agent.cli.reporter import status_of
 from messagedb_agent.cli.wiring import agent_for, category_of, new_stream, reader
 from messagedb_agent.config import Config
 from messagedb_agent.engine.history import read_history
+from messagedb_agent.engine.result import RunResult
 from messagedb_agent.engine.session import add_message, read_state
-from messagedb_agent.engine.thread import AgentThread, RunResult
+from messagedb_agent.engine.thread import AgentThread
 from messagedb_agent.errors import ClaimLostError, ThreadBusyError, ThreadEndedError
 from messagedb_agent.projections.transcript import entry
 from messagedb_agent.store.base import EventStore

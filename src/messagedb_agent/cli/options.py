@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from datetime import datetime
 from typing import Any
 
+from messagedb_agent.config import parse_duration
 from messagedb_agent.store.shards import MAX_SHARDS
 from messagedb_agent.store.stream import DEFAULT_CATEGORY, DEFAULT_VERSION
 
@@ -71,6 +73,15 @@ def add_agent_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="TOML file with rules for tool calls (docs/how-to/approvals)",
     )
+    _add_limits(parser)
+    parser.add_argument(
+        "--workspace", metavar="DIR", help="folder that file tools may use (default: current)"
+    )
+    add_mcp_option(parser)
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    """What a turn may use, and how long it may take."""
     parser.add_argument(
         "--max-steps", metavar="N", type=count, help="model and tool calls before the turn stops"
     )
@@ -79,9 +90,18 @@ def add_agent_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--max-seconds", metavar="N", type=count, help="time before the turn stops")
     parser.add_argument(
-        "--workspace", metavar="DIR", help="folder that file tools may use (default: current)"
+        "--run-timeout",
+        metavar="TIME",
+        type=duration,
+        help="time after which the run is ended, within a step too (default: RUN_TIMEOUT)",
     )
-    add_mcp_option(parser)
+    parser.add_argument(
+        "--approval-timeout",
+        metavar="TIME",
+        type=duration,
+        help="time after which a call that waits for approval is refused "
+        "(default: APPROVAL_TIMEOUT)",
+    )
 
 
 def add_mcp_option(parser: argparse.ArgumentParser) -> None:
@@ -144,6 +164,24 @@ def shards(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= MAX_SHARDS:
         raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a number from 1 to {MAX_SHARDS}")
     return int(text)
+
+
+def duration(text: str) -> float:
+    """Seconds, given as 90, 90s, 10m, 2h or 1d."""
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is wrong: {error}") from error
+
+
+def moment(text: str) -> datetime:
+    """A point in time in ISO 8601; without an offset, in the time zone of this machine."""
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError) as error:
+        raise argparse.ArgumentTypeError(
+            f"{text[:40]!r} is no time such as 2026-12-24T18:00 or 2026-12-24T18:00+01:00"
+        ) from error
 
 
 def position(text: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from messagedb_agent.cli.terminal import complain, tell
-from messagedb_agent.engine.thread import RunResult
+from messagedb_agent.engine.result import RunResult
 
 EXIT_CODES = {
     "done": 0,

@@ -97,12 +97,15 @@ def _add_start(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     )
     add_start_options(parser)
     parser.add_argument("--thread-id", metavar="ID", help="id of the new thread")
-    add_waiting_options(parser)
+    add_waiting_options(parser, with_message=True)
     add_run_options(parser)
 
 
 def _add_message(commands: Subparsers, common: argparse.ArgumentParser) -> None:
-    examples = '  ./cli message last "And doubled?"\n  ./cli message 6f1c - < question.txt'
+    examples = (
+        '  ./cli message last "And doubled?"\n  ./cli message 6f1c - < question.txt\n'
+        '  ./cli message last "Is it done?" --in 10m'
+    )
     parser = add_command(
         commands,
         common,
@@ -113,7 +116,7 @@ def _add_message(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("thread", metavar="THREAD", help=THREAD)
     parser.add_argument("message", metavar="MSG", help="the message; - reads it from stdin")
-    add_waiting_options(parser)
+    add_waiting_options(parser, with_message=True)
     parser.add_argument("--reopen", action="store_true", help="reopen the thread if it has ended")
     add_run_options(parser)
 
@@ -143,12 +146,6 @@ def _add_show(commands: Subparsers, common: argparse.ArgumentParser) -> None:
         "  ./cli show 6f1c --format json --full",
     )
     parser.add_argument("thread", metavar="THREAD", help=THREAD)
-    parser.add_argument(
-        "--format", choices=("text", "json"), default="text", help="text: to read; json: an array"
-    )
-    parser.add_argument(
-        "--follow", action="store_true", help="go on with what comes, as it comes, until Ctrl+C"
-    )
     add_show_options(parser)
 
 

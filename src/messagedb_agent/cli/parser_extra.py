@@ -39,6 +39,15 @@ def add_start_options(parser: argparse.ArgumentParser) -> None:
 def add_show_options(parser: argparse.ArgumentParser) -> None:
     """What `show` shows."""
     parser.add_argument(
+        "--format",
+        choices=("text", "json", "jsonl"),
+        default="text",
+        help="text: to read; json: an array; jsonl, or json with --follow: an object in each line",
+    )
+    parser.add_argument(
+        "--follow", action="store_true", help="go on with what comes, as it comes, until Ctrl+C"
+    )
+    parser.add_argument(
         "--full", action="store_true", help="nothing shortened; events with data and metadata"
     )
     parser.add_argument(
@@ -52,6 +61,9 @@ def add_list_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--status", choices=_STATUSES, help="only threads with this status")
     parser.add_argument(
         "--search", metavar="TEXT", help="only threads with this in a message, answer or title"
+    )
+    parser.add_argument(
+        "--runs", action="store_true", help="runs instead of threads, with the state of each"
     )
 
 

@@ -8,13 +8,14 @@ from typing import Any
 
 from messagedb_agent.cli.terminal import has_colour, paint, say, tell, visible, write
 from messagedb_agent.engine.costs import add_call, no_usage
-from messagedb_agent.engine.thread import RunResult
+from messagedb_agent.engine.result import RunResult
 from messagedb_agent.events import agent, tool
 from messagedb_agent.events.base import Event, RecordedEvent
 from messagedb_agent.events.codec import encode
 from messagedb_agent.events.json_text import from_json
 from messagedb_agent.llm.base import Delta
 from messagedb_agent.projections.transcript import entry
+from messagedb_agent.tools.base import ToolProgress
 
 _SHOWN = (
     tool.ToolExecutionRequested,
@@ -64,6 +65,12 @@ class Reporter:
             return
         self._streamed += delta.text
         write(sys.stdout, visible(delta.text))
+
+    def on_progress(self, told: ToolProgress) -> None:
+        """A tool said how far it is."""
+        if self._output == "text" and sys.stderr.isatty():
+            line = visible(" ".join(f"… {told.tool_name}: {told.text}".split()))
+            tell(paint(line[:_LONGEST_LINE], "dim", stream=sys.stderr))
 
     def on_event(self, record: RecordedEvent) -> None:
         """An event was recorded."""

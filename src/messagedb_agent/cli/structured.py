@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from messagedb_agent.cli.model import SCHEMA, parameters_for
 from messagedb_agent.cli.terminal import tell
-from messagedb_agent.engine.thread import AgentThread, RunResult
+from messagedb_agent.engine.result import RunResult
+from messagedb_agent.engine.thread import AgentThread
 
 _ANSWERED = ("done", "truncated")
 

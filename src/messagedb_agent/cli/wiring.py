@@ -209,6 +209,8 @@ def agent_for(
         ),
         limits=model.limits_for(options, config, llm.model_name),
         retry=model.retry_for(config),
+        run_timeout=options.run_timeout or config.run_timeout,
+        approval_timeout=options.approval_timeout or config.approval_timeout,
         workspace=_workspace(options.workspace),
     )
 

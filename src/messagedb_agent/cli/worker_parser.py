@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 
 from messagedb_agent.cli.grammar import Subparsers, add_command, lazily
-from messagedb_agent.cli.options import add_agent_options
+from messagedb_agent.cli.options import add_agent_options, duration, moment
 
 
-def add_waiting_options(parser: argparse.ArgumentParser) -> None:
+def add_waiting_options(parser: argparse.ArgumentParser, *, with_message: bool = False) -> None:
     """The options of those who can leave the work to workers."""
     parser.add_argument(
         "--no-wait", action="store_true", help="record it only; a worker does the rest, if one runs"
@@ -20,6 +20,26 @@ def add_waiting_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--queue", metavar="NAME", help="queue of the worker that shall do it (default: agents)"
+    )
+    if with_message:
+        _add_schedule_options(parser)
+
+
+def _add_schedule_options(parser: argparse.ArgumentParser) -> None:
+    """When a message is to be added."""
+    when = parser.add_mutually_exclusive_group()
+    when.add_argument(
+        "--at",
+        metavar="TIME",
+        type=moment,
+        help="add the message at this time (ISO 8601); a worker does, so it implies --no-wait",
+    )
+    when.add_argument(
+        "--in",
+        dest="after",
+        metavar="TIME",
+        type=duration,
+        help="add the message after this time, such as 10m or 2h; as with --at",
     )
 
 

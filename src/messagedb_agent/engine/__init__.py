@@ -18,13 +18,14 @@ if TYPE_CHECKING:
         execute_tool_step,
         process_thread,
     )
+    from messagedb_agent.engine.result import RunResult
     from messagedb_agent.engine.session import start_session, terminate_session
-    from messagedb_agent.engine.thread import AgentThread, RunResult
+    from messagedb_agent.engine.thread import AgentThread
 
 _HOMES = {
     "Agent": "agent",
     "AgentThread": "thread",
-    "RunResult": "thread",
+    "RunResult": "result",
     "execute_llm_step": "process",
     "execute_tool_step": "process",
     "process_thread": "process",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from messagedb_agent.engine.approvals import ApprovalPolicy, recovery
+from messagedb_agent.engine.clock import utc_now
 from messagedb_agent.engine.limits import Limits, no_time, within
 from messagedb_agent.events.agent import AgentConfigured
 from messagedb_agent.events.base import JSONObject
@@ -25,6 +27,7 @@ from messagedb_agent.projections.next_step import (
     settle_tools,
     stop_when_asked,
 )
+from messagedb_agent.projections.timers import Now, as_text, keep_time
 from messagedb_agent.tools.registry import ToolRegistry
 
 
@@ -34,6 +37,8 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
 
     `workspace` is the only folder that file tools may touch; `max_parallel_tools` bounds how
     many tool calls of one response run at once. `extra_deciders` are asked before all others.
+    `run_timeout` bounds a run, steps that don't end included, and `approval_timeout` the wait
+    for a person; both in seconds.
     """
 
     llm: LLM
@@ -46,6 +51,8 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     workspace: Path = msgspec.field(default_factory=Path.cwd)
     max_parallel_tools: int = 8
     extra_deciders: tuple[Decider, ...] = ()
+    run_timeout: float | None = None
+    approval_timeout: float | None = None
 
     def configuration(self) -> AgentConfigured:
         """What each request of this agent carries, as the event that records it."""
@@ -57,17 +64,26 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
         }
         return AgentConfigured(**body, sha256=digest(body))
 
-    def deciders(self, elapsed: Callable[[], float] = no_time) -> tuple[Decider, ...]:
+    def deciders(
+        self, elapsed: Callable[[], float] = no_time, now: Now = utc_now
+    ) -> tuple[Decider, ...]:
         """The opinions that count, in this order. Worth keeping: making them takes a digest."""
+
+        def expires_at() -> str | None:
+            timeout = self.approval_timeout
+            return None if timeout is None else as_text(now() + timedelta(seconds=timeout))
+
         return (
             *self.extra_deciders,
             rest_when_ended,
+            keep_time(now),
             stop_when_asked,
             rest_when_halted,
             within(self.limits, elapsed),
             settle_tools(
                 lambda call: self.policy.permission(call, self.tools),
                 lambda call: recovery(call, self.tools),
+                expires_at,
             ),
             answer_with(self.configuration()),
             report_the_ending,

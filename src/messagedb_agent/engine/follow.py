@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from typing import Literal
 
 from messagedb_agent.engine.history import advance_thread
-from messagedb_agent.engine.live import Ears, Piece
+from messagedb_agent.engine.live import PROGRESS, Ears, Piece
 from messagedb_agent.engine.recorder import Observer
-from messagedb_agent.engine.thread import RunResult
+from messagedb_agent.engine.result import RunResult
 from messagedb_agent.events.agent import LLMCallFailed, LLMCallRequested, LLMResponseReceived
 from messagedb_agent.events.base import RecordedEvent
 from messagedb_agent.llm.base import Delta, ignore_delta
@@ -24,6 +24,7 @@ from messagedb_agent.projections.next_step import (
 )
 from messagedb_agent.projections.thread_state import THREAD_STATE, ThreadState
 from messagedb_agent.store.base import EventStore
+from messagedb_agent.tools.base import ToolProgress, ignore_progress
 
 POLL_SECONDS = 0.1
 LISTEN_SECONDS = 0.5
@@ -31,6 +32,13 @@ SECONDS_BEFORE_TAKING_OVER = 1.0
 
 GAP = "[…]"
 """Stands for the part of an answer that was generated before anybody here listened."""
+
+_GAPS: dict[str, Delta] = {"text": Delta(GAP, "text"), "thinking": Delta(GAP, "thinking")}
+
+
+def is_gap(delta: Delta) -> bool:
+    """Whether a delta stands for a missing part, and is not a text that looks like it."""
+    return delta is _GAPS[delta.kind]
 
 
 def settled(state: ThreadState) -> Decision | None:
@@ -65,6 +73,7 @@ class Follower:
         *,
         ears: Ears | None = None,
         on_delta: Callable[[Delta], None] = ignore_delta,
+        on_progress: Callable[[ToolProgress], None] = ignore_progress,
     ) -> None:
         self._store = store
         self._stream_name = stream_name
@@ -74,11 +83,17 @@ class Follower:
         self._projected = THREAD_STATE.at_start()
         self._ears = ears
         self._answer = _Answer(on_delta)
+        self._on_progress = on_progress
 
     @property
     def version(self) -> int:
         """The position of the last event read."""
         return self._projected.version
+
+    @property
+    def state(self) -> ThreadState:
+        """The thread as far as it was read."""
+        return self._projected.state
 
     def look(self) -> RunResult | None:
         """Read what is new; the result once the thread needs nothing more, or somebody."""
@@ -116,7 +131,15 @@ class Follower:
         for piece in self._ears.wait(seconds):
             if piece.claim > self.version:
                 self.look()
-            self._answer.on_piece(piece)
+            if piece.kind == PROGRESS:
+                self._pass_on(piece)
+            else:
+                self._answer.on_piece(piece)
+
+    def _pass_on(self, piece: Piece) -> None:
+        """What a tool says counts while its call is open."""
+        if any(call.call.id == piece.tool_call_id for call in self.state.calls.open):
+            self._on_progress(ToolProgress(piece.tool_call_id, piece.tool_name, piece.text))
 
 
 class _Answer:
@@ -139,7 +162,7 @@ class _Answer:
         heard = self._heard.get(piece.kind, 0)
         kind: Literal["thinking", "text"] = "thinking" if piece.kind == "thinking" else "text"
         if piece.at > heard:
-            self._on_delta(Delta(GAP, kind))
+            self._on_delta(_GAPS[kind])
         fresh = piece.text[max(heard - piece.at, 0) :]
         self._heard[piece.kind] = max(heard, piece.at + len(piece.text))
         if fresh:

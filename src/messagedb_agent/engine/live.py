@@ -1,5 +1,5 @@
 """
-What a run tells those who watch: that events were recorded, and the answer so far.
+What a run tells those who watch: new events, the answer so far, how far its tools are.
 
 All of it is a hint, sent after the commit from a connection of its own, because a
 transaction that notifies makes all others that do wait for its commit. Nothing is stored,
@@ -24,10 +24,18 @@ from messagedb_agent.events.agent import LLMCallRequested
 from messagedb_agent.events.base import RecordedEvent
 from messagedb_agent.llm.base import Delta
 from messagedb_agent.store.notifications import CHANNEL
+from messagedb_agent.tools.base import ToolProgress
 
 BATCH_SECONDS = 0.05
 # Escaped to ASCII a character takes up to 12 bytes, and a payload has to stay below 8000.
 _LONGEST_PIECE = 600
+# Of what a tool says, three such texts have to fit together.
+_LONGEST_TOLD = 300
+_LONGEST_ID = 200
+_LONGEST_NAME = 64
+
+PROGRESS = "progress"
+"""The kind of a piece that a tool said."""
 
 _NOTIFY: LiteralString = """
     SELECT pg_notify(channel, payload)
@@ -40,13 +48,19 @@ def channel_of(stream_name: str) -> str:
     return f"messagedb_agent_{hashlib.sha256(stream_name.encode()).hexdigest()[:32]}"
 
 
-class Piece(msgspec.Struct, frozen=True):
-    """Some text of the answer to the claim at position `claim`, from character `at` on."""
+class Piece(msgspec.Struct, frozen=True, omit_defaults=True):
+    """
+    Some text of the answer to the claim at position `claim`, from character `at` on.
+
+    Of kind "progress" it is what the tool says about its call instead.
+    """
 
     claim: int
     at: int
     text: str
     kind: str = "text"
+    tool_call_id: str = ""
+    tool_name: str = ""
 
 
 class Connects(Protocol):
@@ -128,7 +142,7 @@ class Announcer:
 
     def _send(self, streams: list[str], pieces: list[tuple[str, Piece]]) -> None:
         hints = [
-            (channel_of(name), json.dumps(msgspec.structs.asdict(piece)))
+            (channel_of(name), json.dumps(msgspec.to_builtins(piece)))
             for name, piece in _joined(pieces)
         ]
         for name in streams:
@@ -144,7 +158,7 @@ class Announcer:
 
 
 class Voice:
-    """Speaks for one run; its methods are an observer and an `on_delta`."""
+    """Speaks for one run; its methods are an observer, an `on_delta` and an `on_progress`."""
 
     def __init__(self, announcer: Announcer, stream_name: str) -> None:
         self._announcer = announcer
@@ -170,11 +184,24 @@ class Voice:
         self._length[delta.kind] = at + len(delta.text)
         self._announcer.say_piece(self._stream_name, Piece(self._claim, at, delta.text, delta.kind))
 
+    def on_progress(self, told: ToolProgress) -> None:
+        """A tool said how far it is."""
+        call_id, name = told.tool_call_id[:_LONGEST_ID], told.tool_name[:_LONGEST_NAME]
+        piece = Piece(self._claim, 0, told.text[:_LONGEST_TOLD], PROGRESS, call_id, name)
+        self._announcer.say_piece(self._stream_name, piece)
+
 
 def _joined(pieces: list[tuple[str, Piece]]) -> list[tuple[str, Piece]]:
-    """Neighbours of one answer made one, and what is too long for a payload made several."""
+    """
+    Neighbours of one answer made one, and what is too long for a payload made several.
+
+    Of what a tool said in the meantime only the latest is left.
+    """
     joined: list[tuple[str, Piece]] = []
+    latest = {(name, piece.tool_call_id): piece for name, piece in pieces if piece.kind == PROGRESS}
     for name, piece in pieces:
+        if piece.kind == PROGRESS:
+            continue
         before = joined[-1] if joined else None
         if before is not None and before[0] == name and _follows(before[1], piece):
             text = before[1].text + piece.text
@@ -186,7 +213,7 @@ def _joined(pieces: list[tuple[str, Piece]]) -> list[tuple[str, Piece]]:
         for name, piece in joined
         for start in range(0, len(piece.text), _LONGEST_PIECE)
         for end in (start + _LONGEST_PIECE,)
-    ]
+    ] + [(name, piece) for (name, _), piece in latest.items()]
 
 
 def _follows(before: Piece, piece: Piece) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from messagedb_agent.engine.recorder import Annotate, Observer, no_annotations
 from messagedb_agent.observability.activity import Activity
@@ -18,15 +17,14 @@ if TYPE_CHECKING:
 class Observation:
     """One driver's view on one thread; `driving` each time that it opens the thread."""
 
-    def __init__(self, thread_id: str, run_id: str, telemetry: Telemetry | None) -> None:
+    def __init__(self, thread_id: str, telemetry: Telemetry | None) -> None:
         self._thread_id = thread_id
-        self._run_id = run_id
         self._telemetry = telemetry
         self._activity = Activity()
 
-    def begin(self) -> None:
-        """From here on events are new, not history."""
-        self._activity.begin()
+    def begin(self, run_id: str) -> None:
+        """From here on events are new, not history, and of this run."""
+        self._activity.begin(run_id)
 
     @contextmanager
     def driving(self) -> Iterator[tuple[tuple[Observer, ...], Annotate]]:
@@ -35,7 +33,7 @@ class Observation:
         if self._telemetry is None:
             yield (self._activity,), no_annotations
             return
-        spans = self._telemetry.observe(self._thread_id, self._run_id)
+        spans = self._telemetry.observe(self._thread_id)
         try:
             yield (self._activity, spans), spans.annotate
         finally:
@@ -44,7 +42,6 @@ class Observation:
 
 @contextmanager
 def observed(thread_id: str, telemetry: Telemetry | None) -> Iterator[Observation]:
-    """Observe what is done with a thread in the block, as one run; traces only with `telemetry`."""
-    run_id = str(uuid4())
-    with bound(thread_id=thread_id, run_id=run_id):
-        yield Observation(thread_id, run_id, telemetry)
+    """Observe what is done with a thread in the block; traces only with `telemetry`."""
+    with bound(thread_id=thread_id):
+        yield Observation(thread_id, telemetry)

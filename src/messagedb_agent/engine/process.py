@@ -9,7 +9,8 @@ import msgspec
 from messagedb_agent.engine.agent import Agent
 from messagedb_agent.engine.history import read_history
 from messagedb_agent.engine.recorder import Observer
-from messagedb_agent.engine.thread import AgentThread, RunResult
+from messagedb_agent.engine.result import RunResult
+from messagedb_agent.engine.thread import AgentThread
 from messagedb_agent.errors import UsageError
 from messagedb_agent.events.base import RecordedEvent
 from messagedb_agent.llm.base import Delta, ignore_delta

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
 import psycopg
 
 from messagedb_agent.engine.recorder import Recorder
-from messagedb_agent.engine.thread import user_message
+from messagedb_agent.engine.said import message_at
 from messagedb_agent.errors import ClaimLostError, ThreadEndedError, ThreadNotFoundError, UsageError
 from messagedb_agent.events.agent import AgentConfigured
 from messagedb_agent.events.base import Event, JSONObject
@@ -68,6 +69,7 @@ def start_session(
     content: tuple[JSONObject, ...] | None = None,
     initial_context: Any = None,
     configuration: AgentConfigured | None = None,
+    due_at: datetime | None = None,
     connection: psycopg.Connection[Any] | None = None,
 ) -> str:
     """
@@ -76,14 +78,15 @@ def start_session(
     With `connection` both events join the transaction open there, which then holds Message
     DB's lock on the category until it ends: keep it short, and write these events last.
     `configuration` tells whoever drives the thread which model it is for, `shards` over how
-    many of them threads are spread.
+    many of them threads are spread. With `due_at` the message is only scheduled: whoever
+    drives the thread from then on adds it, once.
     Raises `OptimisticConcurrencyError` when the thread exists.
     """
     thread_id = thread_id or generate_thread_id()
     events = (
         SessionStarted(thread_id=thread_id, initial_context=initial_context),
         *((configuration,) if configuration else ()),
-        user_message(message, content),
+        message_at(due_at, message, content),
     )
     _append(
         store,
@@ -102,6 +105,7 @@ def add_message(
     *,
     content: tuple[JSONObject, ...] | None = None,
     configuration: AgentConfigured | None = None,
+    due_at: datetime | None = None,
     connection: psycopg.Connection[Any] | None = None,
 ) -> None:
     """
@@ -113,7 +117,8 @@ def add_message(
         raise ThreadEndedError(
             f"thread {parse_stream_name(stream_name).thread_id} has ended; `--reopen` reopens it"
         )
-    events = (*((configuration,) if configuration else ()), user_message(message, content))
+    said = message_at(due_at, message, content)
+    events = (*((configuration,) if configuration else ()), said)
     _append(store, stream_name, events, connection=connection)
 
 

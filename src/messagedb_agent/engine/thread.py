@@ -6,21 +6,23 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from typing import Any, Self
-
-import msgspec
 
 from messagedb_agent.engine.agent import Agent
 from messagedb_agent.engine.attachments import Attachments
+from messagedb_agent.engine.clock import utc_now
 from messagedb_agent.engine.fencing import takes_messages
 from messagedb_agent.engine.loop import Loop
 from messagedb_agent.engine.recorder import Annotate, Observer, Recorder, no_annotations
-from messagedb_agent.engine.steps.base import Step, Yielded
+from messagedb_agent.engine.result import RunResult
+from messagedb_agent.engine.run_identity import RunIdentity
+from messagedb_agent.engine.said import user_message
+from messagedb_agent.engine.steps.base import RunMark, Step, Yielded
 from messagedb_agent.engine.steps.llm import ModelMemory
 from messagedb_agent.engine.watch import Watch
 from messagedb_agent.errors import (
     ClaimLostError,
+    RunDeferredError,
     RunHandedOverError,
     RunStoppedError,
     ThreadBusyError,
@@ -28,67 +30,18 @@ from messagedb_agent.errors import (
 )
 from messagedb_agent.events.base import Event, JSONObject
 from messagedb_agent.events.system import SessionStarted
-from messagedb_agent.events.user import TurnResumed, UserMessageAdded
+from messagedb_agent.events.user import TurnResumed
 from messagedb_agent.llm.base import Delta, ignore_delta
 from messagedb_agent.projections.interruption import interruption
-from messagedb_agent.projections.messages import AssistantMessage
 from messagedb_agent.projections.next_step import StopReason
 from messagedb_agent.projections.thread_state import ThreadState
-from messagedb_agent.projections.tool_calls import CallState
+from messagedb_agent.projections.timers import is_overdue, time_events
 from messagedb_agent.store.base import EventStore, ThreadLock
 from messagedb_agent.store.stream import parse_stream_name
+from messagedb_agent.tools.base import ToolProgress, ignore_progress
 
 RELOCK_TRIES = 10
 RELOCK_PAUSE_SECONDS = 0.3
-
-
-_ENDINGS = {
-    "max_tokens": "the answer ended early, at the limit of its length",
-    "context_window": "the answer ended early: the model's context is full",
-    "refusal": "the model refused to answer",
-    "safety": "the answer was refused for reasons of safety",
-}
-
-
-class RunResult(msgspec.Struct, frozen=True):
-    """
-    Where a run stopped, and the state of the thread there.
-
-    `problem` is what somebody found wrong with the answer, if anything.
-    """
-
-    stop: StopReason
-    state: ThreadState
-    problem: str | None = None
-
-    @property
-    def response(self) -> str | None:
-        """
-        The text of the last answer, or None when there is none to the last message.
-
-        An answer that its model paused in goes on in the next message.
-        """
-        parts: list[str] = []
-        for message in reversed(self.state.context.messages):
-            if not isinstance(message, AssistantMessage):
-                break
-            parts.append(message.text)
-        return "".join(reversed(parts)) if parts else None
-
-    @property
-    def error(self) -> str | None:
-        """What went wrong, in one line, when something did."""
-        if self.problem is not None:
-            return self.problem
-        turn = self.state.turn
-        if self.stop in ("refused", "truncated"):
-            return _ENDINGS.get(turn.stop_reason or "")
-        return turn.failure.error_message if self.stop == "failed" and turn.failure else None
-
-    @property
-    def pending(self) -> tuple[CallState, ...]:
-        """The tool calls that wait for a person."""
-        return self.state.calls.pending
 
 
 class AgentThread:
@@ -96,7 +49,8 @@ class AgentThread:
     Drives one thread; while it is open no other process does.
 
     Use as a context manager. Entering takes the thread's lock and reads its stream; raises
-    `ThreadBusyError` when another process drives it.
+    `ThreadBusyError` when another process drives it. With `defers` a run does not sleep
+    until another attempt is due but ends with `RunDeferredError`.
     """
 
     def __init__(
@@ -106,12 +60,14 @@ class AgentThread:
         *,
         observers: Sequence[Observer] = (),
         on_delta: Callable[[Delta], None] = ignore_delta,
+        on_progress: Callable[[ToolProgress], None] = ignore_progress,
         annotate: Annotate = no_annotations,
+        defers: bool = False,
     ) -> None:
         self.stream_name = stream_name
         self.thread_id = parse_stream_name(stream_name).thread_id
         self.cancelled = threading.Event()
-        self.on_delta = on_delta
+        self.on_delta, self.on_progress = on_delta, on_progress
         self._recorder = Recorder(store, stream_name, observers, annotate)
         self._memory = ModelMemory()
         self._attachments = Attachments(store)
@@ -122,7 +78,11 @@ class AgentThread:
         self._exits = ExitStack()
         self._acting = False
         self._handed_over = False
-        self._watch = Watch(store, stream_name, self._watched_version, self.cancelled.set)
+        self._defers = defers
+        self._identity = RunIdentity(utc_now)
+        self._watch = Watch(
+            store, stream_name, self._watched_version, self._is_overdue, self.cancelled.set
+        )
 
     def elapsed(self) -> float:
         """How long the run has been going on, in seconds."""
@@ -130,6 +90,9 @@ class AgentThread:
 
     def _watched_version(self) -> int | None:
         return self._recorder.version if self._acting else None
+
+    def _is_overdue(self) -> bool:
+        return is_overdue(self._recorder.state, utc_now())
 
     def __enter__(self) -> Self:
         self._lock = self._store.lock(self.stream_name)
@@ -151,6 +114,22 @@ class AgentThread:
     def state(self) -> ThreadState:
         """The thread as this process knows it."""
         return self._recorder.state
+
+    @property
+    def run_id(self) -> str:
+        """The run that goes on, or the one that will begin with the next claim."""
+        return self._identity.run_id(self.state.run)
+
+    def mark(self) -> RunMark:
+        """See `Surroundings`."""
+        assert self._loop is not None, "steps are part of a loop"
+        return self._identity.mark(self.state.run, self._loop.agent.run_timeout)
+
+    def pause(self, seconds: float) -> None:
+        """See `Surroundings`."""
+        if self._defers:
+            raise RunDeferredError(f"{self.stream_name}: another attempt is not due yet", seconds)
+        self.cancelled.wait(seconds)
 
     def advance(self, step: Step, state: ThreadState | None) -> Yielded:
         """Let a step act; see `interrupt`."""
@@ -224,6 +203,10 @@ class AgentThread:
 
     def resume(self) -> None:
         """Let a turn go on that failed, was interrupted or met a limit."""
+        if self._is_overdue():
+            # Else the run would only be ended now, and there would be nothing to resume.
+            self._recorder.intend(time_events(self.state, utc_now()))
+            self._recorder.flush()
         if self.state.turn.halted:
             self._recorder.conclude((TurnResumed(),), lambda _state: True)
 
@@ -249,18 +232,29 @@ class AgentThread:
             )
         self._began = time.monotonic()
         try:
-            stop = self._loop.run().reason
-            self._recorder.keep_snapshot()
-        except (KeyboardInterrupt, RunStoppedError):
-            self._record_interruption()
-            stop = "interrupted"
-        except (ThreadBusyError, ClaimLostError, RunHandedOverError):
+            stop = self._run_to_its_end(self._loop)
+        except (ThreadBusyError, ClaimLostError, RunHandedOverError, RunDeferredError):
             # Another process goes on with the thread; what happened here must still get there.
             self._recorder.settle()
             raise
         finally:
             self.cancelled.clear()
         return RunResult(stop, self._recorder.state)
+
+    def _run_to_its_end(self, loop: Loop) -> StopReason:
+        while True:
+            try:
+                stop = loop.run().reason
+            except (KeyboardInterrupt, RunStoppedError):
+                if not self._is_overdue():
+                    self._record_interruption()
+                    return "interrupted"
+                # Its time is over, which is decided like anything else.
+                self._recorder.settle()
+                self.cancelled.clear()
+            else:
+                self._recorder.keep_snapshot()
+                return stop
 
     def _record_interruption(self) -> None:
         self._recorder.settle()
@@ -276,9 +270,3 @@ class AgentThread:
         if events:
             self._recorder.conclude(events, lambda newest: interruption(newest) == events)
             self._recorder.flush()
-
-
-def user_message(message: str, content: tuple[JSONObject, ...] | None = None) -> UserMessageAdded:
-    """The event of somebody writing this now."""
-    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return UserMessageAdded(message=message, timestamp=now, content=content)

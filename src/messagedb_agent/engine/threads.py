@@ -151,7 +151,7 @@ class ToolThreads:
             done = self._done.get(timeout=wait)
         except queue.Empty:
             if self._cancelled.is_set():
-                return self._give_up(first, "The user interrupted this tool call.", "interrupted")
+                return self._give_up(first, "This tool call was interrupted.", "interrupted")
             if time.monotonic() >= first.deadline():
                 text = f"The tool did not finish within {first.timeout:g} seconds."
                 return self._give_up(first, text, "timeout")

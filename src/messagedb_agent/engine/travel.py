@@ -8,7 +8,7 @@ import msgspec
 
 from messagedb_agent.engine.history import read_history
 from messagedb_agent.engine.recipe import ContextDigest
-from messagedb_agent.engine.thread import user_message
+from messagedb_agent.engine.said import user_message
 from messagedb_agent.errors import OptimisticConcurrencyError, ThreadNotFoundError, UsageError
 from messagedb_agent.events.agent import LLMCallRequested, LLMResponseReceived
 from messagedb_agent.events.base import Event, RecordedEvent

@@ -1,4 +1,4 @@
-"""Notices, while a step acts, that somebody wants the turn to stop."""
+"""Notices, while a step acts, that somebody wants the turn to stop, or that its time is over."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Watch:
     Looks at the stream every now and then while `position` gives one.
 
     `position` is the version that the run knows, or None while it does not act. The watch
-    changes nothing; it calls `stop` once when it finds a request.
+    changes nothing; it calls `stop` when it finds a request, or when the run `is_overdue`.
     """
 
     def __init__(
@@ -28,11 +28,13 @@ class Watch:
         store: EventStore,
         stream_name: str,
         position: Callable[[], int | None],
+        is_overdue: Callable[[], bool],
         stop: Callable[[], object],
     ) -> None:
         self._store = store
         self._stream_name = stream_name
         self._position = position
+        self._is_overdue = is_overdue
         self._stop = stop
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
@@ -51,7 +53,7 @@ class Watch:
     def _run(self) -> None:
         while not self._closed.wait(POLL_SECONDS):
             known = self._position()
-            if known is not None and self._is_asked(known):
+            if known is not None and (self._is_overdue() or self._is_asked(known)):
                 self._stop()
 
     def _is_asked(self, known: int) -> bool:

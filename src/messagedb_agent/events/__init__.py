@@ -29,6 +29,7 @@ from messagedb_agent.events.tool import (
 from messagedb_agent.events.user import (
     AttachmentStored,
     DisplayPreferenceUpdated,
+    MessageScheduled,
     SessionTerminationRequested,
     ThreadRenamed,
     ThreadReopened,
@@ -51,6 +52,7 @@ __all__ = [
     "LLMCallStarted",
     "LLMResponseReceived",
     "LimitReached",
+    "MessageScheduled",
     "RecordedEvent",
     "SessionCompleted",
     "SessionStarted",

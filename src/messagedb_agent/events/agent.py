@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from messagedb_agent.events.base import Event, JSONObject
+from messagedb_agent.events.base import RUN_METADATA, Event, JSONObject
 
 
 class ToolCall(msgspec.Struct, frozen=True, gc=False):
@@ -43,14 +43,18 @@ class LLMCallRequested(Event, frozen=True, kw_only=True):
 
     `projected_context` is the recipe of the request, never the request: the position up to
     which it was projected, by which projection in which version, how many messages came
-    out, and the digest of the canonical request.
+    out, and the digest of the canonical request. The run that makes the claim has `run_id`;
+    one with a bound on its time may take `run_timeout` seconds, until `run_deadline` (UTC).
     """
 
-    METADATA: ClassVar[frozenset[str]] = frozenset({"attempt"})
+    METADATA: ClassVar[frozenset[str]] = RUN_METADATA | {"attempt"}
 
     model_name: str = ""
     projected_context: Any = None
     attempt: int = 1
+    run_id: str | None = None
+    run_timeout: float | None = None
+    run_deadline: str | None = None
 
 
 class LLMResponseReceived(Event, frozen=True, kw_only=True):
@@ -79,12 +83,19 @@ class LLMResponseReceived(Event, frozen=True, kw_only=True):
 
 
 class LLMCallFailed(Event, frozen=True, kw_only=True):
-    """An attempt to call the model ended without an answer; `retryable`: another one follows."""
+    """
+    An attempt to call the model ended without an answer; `retryable`: another one follows.
+
+    It is due at `retry_at`; `first_attempt_at` is when the first one for this answer began
+    (both UTC), so that whoever makes the next knows what pause and what time are left.
+    """
 
     error_message: str = ""
     retry_count: int = 0
     error_type: str | None = None
     retryable: bool | None = None
+    retry_at: str | None = None
+    first_attempt_at: str | None = None
 
 
 class LLMCallStarted(Event, frozen=True, kw_only=True):

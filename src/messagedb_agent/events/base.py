@@ -11,6 +11,9 @@ import msgspec
 JSONObject: TypeAlias = Mapping[str, Any]
 """JSON that this package carries but does not look into."""
 
+RUN_METADATA = frozenset({"run_id", "run_timeout", "run_deadline"})
+"""What each claim says about the run that makes it."""
+
 
 class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """

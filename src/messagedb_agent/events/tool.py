@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from messagedb_agent.events.base import Event
+from messagedb_agent.events.base import RUN_METADATA, Event
 
 _CALL = frozenset({"tool_id", "tool_call_id", "tool_index"})
 
@@ -31,12 +31,19 @@ class ToolEvent(Event, frozen=True, kw_only=True):
 
 
 class ToolExecutionRequested(ToolEvent, frozen=True, kw_only=True):
-    """The claim of a tool step: the tool is about to run, for the `attempt`-th time."""
+    """
+    The claim of a tool step: the tool is about to run, for the `attempt`-th time.
 
-    METADATA: ClassVar[frozenset[str]] = _CALL | {"attempt"}
+    What it says of the run is as in `LLMCallRequested`.
+    """
+
+    METADATA: ClassVar[frozenset[str]] = _CALL | RUN_METADATA | {"attempt"}
 
     arguments: Any = None
     attempt: int = 1
+    run_id: str | None = None
+    run_timeout: float | None = None
+    run_deadline: str | None = None
 
 
 class ToolExecutionStarted(ToolEvent, frozen=True, kw_only=True):
@@ -61,7 +68,8 @@ class ToolExecutionFailed(ToolEvent, frozen=True, kw_only=True):
 
 
 class ToolApprovalRequested(ToolEvent, frozen=True, kw_only=True):
-    """The call waits until somebody approves or rejects it."""
+    """The call waits until somebody approves or rejects it, or `expires_at` (UTC) has come."""
 
     arguments: Any = None
     reason: str | None = None
+    expires_at: str | None = None

@@ -13,10 +13,23 @@ class UserMessageAdded(Event, frozen=True, kw_only=True):
 
     Blocks are `{type: text, text}`, or `{type: image | file, media_type, name, sha256, size}`
     with the content elsewhere (`AttachmentStored`), or with it in place as base64 `data`.
+    `schedule_id` names the `MessageScheduled` whose time had come.
     """
+
+    METADATA: ClassVar[frozenset[str]] = frozenset({"schedule_id"})
 
     message: str
     timestamp: str | None = None
+    content: tuple[JSONObject, ...] | None = None
+    schedule_id: str | None = None
+
+
+class MessageScheduled(Event, frozen=True, kw_only=True):
+    """Somebody wrote a message that is to be added to the thread at `due_at` (UTC)."""
+
+    schedule_id: str = ""
+    message: str = ""
+    due_at: str = ""
     content: tuple[JSONObject, ...] | None = None
 
 

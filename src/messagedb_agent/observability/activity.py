@@ -20,7 +20,8 @@ from messagedb_agent.observability.logging import DEBUG, bind, get_logger, logs_
 
 _log = get_logger("messagedb_agent.run")
 _OUTCOMES = (LLMResponseReceived, LLMCallFailed, ToolExecutionCompleted, ToolExecutionFailed)
-_STEPS = (LLMCallRequested, ToolExecutionRequested, *_OUTCOMES)
+_CLAIMS = (LLMCallRequested, ToolExecutionRequested)
+_STEPS = (*_CLAIMS, *_OUTCOMES)
 
 
 class Activity:
@@ -30,9 +31,10 @@ class Activity:
         self._live = False
         self._open: dict[str | None, str] = {}
 
-    def begin(self) -> None:
-        """From here on events are new."""
+    def begin(self, run_id: str) -> None:
+        """From here on events are new, and of this run."""
         self._live = True
+        bind(run_id=run_id)
 
     def __call__(self, record: RecordedEvent) -> None:
         """An event was recorded."""
@@ -40,6 +42,8 @@ class Activity:
             return
         event = record.event
         key = event.call_id if isinstance(event, ToolEvent) else None
+        if isinstance(event, _CLAIMS) and event.run_id is not None:
+            bind(run_id=event.run_id)
         if isinstance(event, LLMCallRequested):
             self._open[key] = f"chat@{record.position}"
         elif isinstance(event, ToolExecutionRequested):

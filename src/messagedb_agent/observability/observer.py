@@ -15,6 +15,7 @@ import msgspec
 
 from messagedb_agent.events.agent import AgentConfigured, LLMCallRequested
 from messagedb_agent.events.base import Event, RecordedEvent
+from messagedb_agent.events.tool import ToolExecutionRequested
 from messagedb_agent.events.user import TurnResumed, UserMessageAdded
 from messagedb_agent.observability.identity import (
     TRACEPARENT,
@@ -57,13 +58,12 @@ class SpanObserver:
         emit: Callable[[Span], object],
         *,
         thread_id: str,
-        run_id: str,
         sampled: Callable[[int], bool] = lambda _trace_id: True,
         capture_content: bool = False,
     ) -> None:
         self._emit = emit
         self._thread_id = thread_id
-        self._run_id = run_id
+        self._run_id: str | None = None
         self._sampled = sampled
         self._capture_content = capture_content
         self._tracker = TurnTracker()
@@ -136,6 +136,8 @@ class SpanObserver:
         author = written_within(record)
         if author is None or author.span_id != run.ref.span_id:
             return
+        if isinstance(record.event, LLMCallRequested | ToolExecutionRequested):
+            self._run_id = record.event.run_id
         if not run.records and run.parent_id is not None:
             for span in recovered_spans(tracker.records[:-1], self._scope(run)):
                 self._emit(span)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping
-from uuid import uuid4
 
 from messagedb_agent.errors import ConfigurationError
 from messagedb_agent.observability import semconv
@@ -58,12 +57,11 @@ class Telemetry:
             self._tracer = Tracer(spans, resource, redactor)
             self._meter = Meter(metrics, resource) if metrics else None
 
-    def observe(self, thread_id: str, run_id: str | None = None) -> SpanObserver:
+    def observe(self, thread_id: str) -> SpanObserver:
         """An observer for one thread, to be closed when this process drives it no more."""
         return SpanObserver(
             self._emit,
             thread_id=thread_id,
-            run_id=run_id or str(uuid4()),
             sampled=self._tracer.is_sampled,
             capture_content=self._capture_content,
         )

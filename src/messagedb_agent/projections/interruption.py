@@ -17,18 +17,22 @@ def interruption(state: ThreadState, reason: str = "user") -> tuple[Event, ...]:
     """The events that end the running turn; none when no turn is running."""
     if state.session.is_ended or not (state.context.wants_answer or state.calls.open):
         return ()
-    events: list[Event] = []
-    if state.turn.claimed:
-        events.append(
-            LLMCallFailed(
-                error_message="The call was interrupted.",
-                error_type="interrupted",
-                retry_count=state.turn.failed_attempts,
-                retryable=True,
-            )
-        )
-    events += failures(state.calls.open, "The user interrupted this tool call.", "interrupted")
-    return (*events, TurnInterrupted(reason=reason))
+    told = outcomes(state, "The user interrupted this tool call.", "interrupted")
+    return (*told, TurnInterrupted(reason=reason))
+
+
+def outcomes(state: ThreadState, tool_message: str, error_type: str) -> tuple[Event, ...]:
+    """An outcome for each open step: the model call's, and those of tool calls."""
+    call = LLMCallFailed(
+        error_message="The call was interrupted.",
+        error_type="interrupted",
+        retry_count=state.turn.failed_attempts,
+        retryable=True,
+    )
+    return (
+        *((call,) if state.turn.claimed else ()),
+        *failures(state.calls.open, tool_message, error_type),
+    )
 
 
 def failures(calls: Sequence[CallState], message: str, error_type: str) -> tuple[Event, ...]:

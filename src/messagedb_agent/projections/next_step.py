@@ -94,14 +94,21 @@ def rest_when_halted(state: ThreadState) -> Decision | None:
     return Stop(state.turn.halted) if state.turn.halted else None
 
 
+def never() -> None:
+    """The `expires_at` of those whose approvals wait for ever."""
+
+
 def settle_tools(
-    permission: Callable[[CallState], Permission], recovery: Callable[[CallState], RecoveryChoice]
+    permission: Callable[[CallState], Permission],
+    recovery: Callable[[CallState], RecoveryChoice],
+    expires_at: Callable[[], str | None] = never,
 ) -> Decider:
     """
     The decider that takes open tool calls to their outcomes.
 
     Interrupted calls go by their recovery, the others by their permission; what may run
-    runs before anybody is waited for.
+    runs before anybody is waited for. `expires_at` tells until when an approval that is asked
+    for now may be given.
     """
 
     def decider(state: ThreadState) -> Decision | None:
@@ -116,7 +123,8 @@ def settle_tools(
         if refused := (*those("deny"), *those("fail")):
             return Record(tuple(map(_refusal, refused)))
         if unasked := those("ask"):
-            return Record(tuple(map(_request_approval, unasked)))
+            expiry = expires_at()
+            return Record(tuple(_request_approval(call, expiry) for call in unasked))
         if runnable := those("run"):
             return RunTools(runnable)
         if unclear := those("probe"):
@@ -162,11 +170,12 @@ def _refusal(call: CallState) -> Event:
     return failures((call,), text, kind)[0]
 
 
-def _request_approval(call: CallState) -> ToolApprovalRequested:
+def _request_approval(call: CallState, expires_at: str | None) -> ToolApprovalRequested:
     return ToolApprovalRequested(
         tool_name=call.call.name,
         arguments=call.arguments,
         reason="it was interrupted and may have had an effect" if call.attempts else None,
+        expires_at=expires_at,
         **identity(call),
     )
 

@@ -32,7 +32,8 @@ class CallState(msgspec.Struct, frozen=True, gc=False):
 
     `attempts` counts its claims; a call with attempts and without a result was interrupted,
     or is running right now. `arguments` are those to run with, edited ones if a person
-    edited them. `outcome` is set once the call is over, whichever way.
+    edited them. A pending approval ends at `expires_at` (UTC), if that is set. `outcome` is
+    set once the call is over, whichever way.
     """
 
     call: ToolCall
@@ -40,6 +41,7 @@ class CallState(msgspec.Struct, frozen=True, gc=False):
     arguments: Any
     attempts: int = 0
     approval: Approval = "none"
+    expires_at: str | None = None
     outcome: ToolResult | None = None
 
     @property
@@ -74,6 +76,11 @@ class ToolCalls(msgspec.Struct, frozen=True, gc=False):
     def open(self) -> tuple[CallState, ...]:
         """The calls that still need an outcome."""
         return tuple([call for call in self.calls if call.outcome is None])
+
+    @property
+    def are_all_pending(self) -> bool:
+        """Whether there are open calls, and each of them waits for a person."""
+        return bool(self.calls) and 0 < len(self.pending) == len(self.open)
 
     @property
     def pending(self) -> tuple[CallState, ...]:
@@ -166,7 +173,9 @@ def _start(state: ToolCalls, event: ToolExecutionStarted) -> ToolCalls:
 
 def _ask(state: ToolCalls, event: ToolApprovalRequested) -> ToolCalls:
     call = _meant(state, event)
-    return state if call is None else state.with_call(replace(call, approval="pending"))
+    if call is None:
+        return state
+    return state.with_call(replace(call, approval="pending", expires_at=event.expires_at))
 
 
 def _approve(state: ToolCalls, event: ToolExecutionApproved) -> ToolCalls:
@@ -187,7 +196,7 @@ def _finish(state: ToolCalls, call: CallState | None, result: Any, *, is_error: 
     asked = call.call
     outcome = ToolResult(asked.id, asked.name, result, is_error)
     return state.with_call(
-        CallState(asked, call.index, call.arguments, call.attempts, call.approval, outcome)
+        CallState(asked, call.index, call.arguments, call.attempts, call.approval, None, outcome)
     )
 
 
@@ -224,7 +233,7 @@ def _begin_anew(state: ToolCalls, _event: ThreadForked | ThreadRewound) -> ToolC
 
 TOOL_CALLS: Projection[ToolCalls] = Projection(
     name="tool_calls",
-    version=1,
+    version=2,
     initial=ToolCalls(),
     handlers={
         LLMResponseReceived: respond,

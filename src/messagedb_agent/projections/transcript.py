@@ -146,6 +146,9 @@ _ENTRIES: dict[type[Event], Callable[[Any], Entry]] = {
     tool.ToolApprovalRequested: _asked,
     user.ToolExecutionApproved: _approved,
     user.ToolExecutionRejected: _rejected,
+    user.MessageScheduled: lambda event: Entry(
+        "system", f"scheduled for {event.due_at}: {event.message}"
+    ),
     user.SessionTerminationRequested: _with_reason("asked to end"),
     user.TurnInterruptRequested: _with_reason("asked to stop"),
     user.TurnResumed: _with_reason("resumed"),

@@ -1,8 +1,9 @@
 """
 How far consumers have come.
 
-What is kept is the position of the last event that was handled: the global position for a
-consumer of a category, the stream's own for a consumer of one stream.
+What is kept is the position of the last event that was handled, or looked at and found to be
+somebody else's: the global position for a consumer of a category, the stream's own for a
+consumer of one stream.
 """
 
 from __future__ import annotations

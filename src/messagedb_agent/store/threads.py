@@ -206,7 +206,7 @@ def read_rows(connection: QuickConnection, stream_name: str) -> list[EventRow]:
     rows: list[EventRow] = []
     while True:
         page = connection.query(_EVENTS, (stream_name, str(len(rows)), str(DEFAULT_BATCH_SIZE)))
-        rows.extend(map(_event_row, page))
+        rows.extend(map(event_row, page))
         if len(page) < DEFAULT_BATCH_SIZE:
             return rows
 
@@ -222,7 +222,7 @@ def read_lineage(connection: QuickConnection, stream_name: str) -> list[EventRow
     return [row for rows in reversed(lineage) for row in rows]
 
 
-def _event_row(row: Sequence[str | None]) -> EventRow:
+def event_row(row: Sequence[str | None]) -> EventRow:
     event_id, stream_name, type_name, position, global_position, data, metadata, time = row
     return EventRow(
         id=str(event_id),

@@ -34,16 +34,22 @@ class Lane:
 
     def turn(self, batch_size: int, types: frozenset[str] | None) -> int:
         """Have the next batch handled; how many events were read."""
-        position = self.delivery.position
         with self._store.connection() as connection:
-            rows = self._source.read(
-                connection, self._start if position is None else position + 1, batch_size
-            )
+            # Before the read, which then finds all that there is up to here.
+            horizon = self._source.horizon(connection)
+            rows = self._source.read(connection, self._next(), batch_size)
         if rows:
             place = self._source.place
             batch = [(place(row), row) for row in rows if types is None or row.type in types]
             self.delivery.deliver(batch, place(rows[-1]))
+        # What is others' is looked at only once; to look at a few events again costs less.
+        if len(rows) < batch_size and horizon is not None and horizon - self._next() >= batch_size:
+            self.delivery.deliver([], horizon)
         return len(rows)
+
+    def _next(self) -> int:
+        position = self.delivery.position
+        return self._start if position is None else position + 1
 
 
 class Lanes:

@@ -38,6 +38,14 @@ class Source(Protocol):
         """The place of the last event there is; one before `first` when there is none."""
         ...
 
+    def horizon(self, connection: psycopg.Connection[Any]) -> int | None:
+        """
+        A place that the next read looks up to, if it comes to its end; None if its rows say that.
+
+        A restricted source may have nothing to give for long stretches.
+        """
+        ...
+
     def read(
         self, connection: psycopg.Connection[Any], place: int, batch_size: int
     ) -> list[EventRow]:
@@ -53,6 +61,8 @@ class CategorySource:
     def __init__(self, query: CategoryQuery) -> None:
         self._query = query
         self.name = query.category
+        restrictions = query.correlation, query.consumer_group_size, query.condition
+        self._is_restricted = restrictions != (None, None, None)
 
     def place(self, row: EventRow) -> int:
         """The global position."""
@@ -61,6 +71,15 @@ class CategorySource:
     def last(self, connection: psycopg.Connection[Any]) -> int:
         """The last global position in the category, whosever event it is."""
         return last_global_position(connection, self.name)
+
+    def horizon(self, connection: psycopg.Connection[Any]) -> int | None:
+        """
+        The last global position there is now, whosever event it is.
+
+        The category's lock makes events visible in the order of their positions, so none that
+        comes later has a smaller one.
+        """
+        return self.last(connection) if self._is_restricted else None
 
     def read(
         self, connection: psycopg.Connection[Any], place: int, batch_size: int
@@ -84,6 +103,10 @@ class StreamSource:
     def last(self, connection: psycopg.Connection[Any]) -> int:
         """The version of the stream."""
         return stream_version(connection, self.name)
+
+    def horizon(self, connection: psycopg.Connection[Any]) -> int | None:  # noqa: ARG002 - not needed here
+        """None: each event of the stream is given."""
+        return None
 
     def read(
         self, connection: psycopg.Connection[Any], place: int, batch_size: int

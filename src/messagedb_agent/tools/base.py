@@ -30,14 +30,28 @@ function finds out what happened.
 DEFAULT_TIMEOUT_SECONDS = 60.0
 
 
+class ToolProgress(msgspec.Struct, frozen=True):
+    """How far one call of a tool is, in the tool's words; told to those who watch, not stored."""
+
+    tool_call_id: str
+    tool_name: str
+    text: str
+
+
+def ignore_progress(_told: Any) -> None:
+    """For those who don't want to know how far a tool is."""
+
+
 class ToolContext(msgspec.Struct, frozen=True, kw_only=True):
     """
     What a tool may know about its call; a parameter annotated `ToolContext` receives it.
 
     `idempotency_key` is the same in every attempt of one call and different in any other:
     pass it on to services that take one. `workspace` is the only folder that file tools may
-    touch. `connection` is set for transactional tools only: an open psycopg connection whose
-    work commits together with the event that the tool completed.
+    touch. `progress` takes a line that tells those who watch how far the tool is; it may be
+    called as often as wanted, and only the latest counts. `connection` is set for
+    transactional tools only: an open psycopg connection whose work commits together with the
+    event that the tool completed.
     """
 
     thread_id: str = ""
@@ -47,6 +61,7 @@ class ToolContext(msgspec.Struct, frozen=True, kw_only=True):
     workspace: Path = Path()
     cancelled: Cancellation = msgspec.field(default_factory=threading.Event)
     connection: psycopg.Connection[Any] | None = None
+    progress: Callable[[str], None] = ignore_progress
 
 
 class Tool(msgspec.Struct, frozen=True, kw_only=True):

@@ -109,7 +109,7 @@ class Run:
                 annotate=annotate,
             ) as thread,
         ):
-            observation.begin()
+            observation.begin(thread.run_id)
             self._voice.begin()
             # Written down before anything can go wrong, a model that is not set up for one.
             self._prepare(thread)

@@ -5,24 +5,33 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from messagedb_agent.engine.agent import Agent
+from messagedb_agent.engine.clock import utc_now
 from messagedb_agent.engine.live import Announcer
+from messagedb_agent.engine.observing import observed
+from messagedb_agent.engine.settle import PATIENCE, settle_late
 from messagedb_agent.engine.thread import AgentThread
 from messagedb_agent.errors import (
     AgentError,
     ClaimLostError,
+    RunDeferredError,
     RunHandedOverError,
     ThreadBusyError,
 )
 from messagedb_agent.projections.thread_state import ThreadState
+from messagedb_agent.projections.timers import next_due
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.shards import whole
 from messagedb_agent.store.stream import parse_stream_name
 from messagedb_agent.workers.limits import Limit, NoSlotError, slots
-from messagedb_agent.workers.queue import hint, transact
+from messagedb_agent.workers.queue import hint, remind, transact
+
+if TYPE_CHECKING:
+    from messagedb_agent.observability.telemetry import Telemetry
 
 BUSY_SECONDS = 2.0
 """When to look again at a thread that somebody else drives."""
@@ -56,12 +65,14 @@ class Driver:
         *,
         limits: Sequence[Limit] = (),
         announcer: Announcer | None = None,
+        telemetry: Telemetry | None = None,
         complain: Callable[[str], None] = lambda _line: None,
     ) -> None:
         self._store = store
         self._agent_for = agent_for
         self._limits = tuple(limits)
         self._announcer = announcer or Announcer(store)
+        self._telemetry = telemetry
         self._complain = complain
         self._mutex = threading.Lock()
         self._threads: set[AgentThread] = set()
@@ -76,7 +87,7 @@ class Driver:
 
     def drive(self, stream_name: str, tries: int = 0) -> None:
         """Drive a thread; when something is left to do, the queue is told so."""
-        again = self._attempt(stream_name, tries)
+        again = self._attempt(stream_name, tries, self._run)
         if again is not None:
             transact(
                 self._store,
@@ -85,9 +96,20 @@ class Driver:
                 ),
             )
 
-    def _attempt(self, stream_name: str, tries: int) -> Again | None:
+    def keep_time(self, stream_name: str) -> None:
+        """Write down what time has decided about a thread that is not for workers to drive."""
+        again = self._attempt(stream_name, 0, self._settle)
+        if again is not None:
+            delay = again.delay + PATIENCE.total_seconds()
+            transact(self._store, lambda connection: remind(connection, stream_name, delay))
+
+    def _attempt(
+        self, stream_name: str, tries: int, work: Callable[[str], ThreadState]
+    ) -> Again | None:
         try:
-            self._run(stream_name)
+            return _when_due(work(stream_name))
+        except RunDeferredError as deferred:
+            return Again(deferred.seconds)
         except RunHandedOverError:
             return Again()
         except (ThreadBusyError, ClaimLostError):
@@ -99,13 +121,24 @@ class Driver:
             reason = str(error) if isinstance(error, AgentError) else repr(error)
             self._complain(f"{stream_name}: {reason}; trying again in {delay:.0f} s")
             return Again(delay, min(tries + 1, 10))
-        return None
 
-    def _run(self, stream_name: str) -> None:
+    def _settle(self, stream_name: str) -> ThreadState:
+        return settle_late(self._store, stream_name)
+
+    def _run(self, stream_name: str) -> ThreadState:
         voice = self._announcer.voice(stream_name)
+        name = parse_stream_name(stream_name)
         with (
+            observed(name.thread_id, self._telemetry) as observation,
+            observation.driving() as (observers, annotate),
             AgentThread(
-                self._store, stream_name, observers=(voice.on_event,), on_delta=voice.on_delta
+                self._store,
+                stream_name,
+                observers=(*observers, voice.on_event),
+                on_delta=voice.on_delta,
+                on_progress=voice.on_progress,
+                annotate=annotate,
+                defers=True,
             ) as thread,
             self._driving(thread),
         ):
@@ -113,7 +146,8 @@ class Driver:
             category = parse_stream_name(whole(stream_name)).category
             with slots(self._store, self._limits, agent.llm.model_name, category):
                 voice.begin()
-                thread.run(agent)
+                observation.begin(thread.run_id)
+                return thread.run(agent).state
 
     @contextmanager
     def _driving(self, thread: AgentThread) -> Iterator[None]:
@@ -126,3 +160,8 @@ class Driver:
         finally:
             with self._mutex:
                 self._threads.discard(thread)
+
+
+def _when_due(state: ThreadState) -> Again | None:
+    due = next_due(state)
+    return None if due is None else Again(max(0.0, (due - utc_now()).total_seconds()))

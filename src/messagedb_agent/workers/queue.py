@@ -21,7 +21,12 @@ DEFAULT_QUEUE = "agents"
 _EXISTS: LiteralString = (
     "SELECT to_regprocedure('agent_queue.hint(text, text, double precision, integer)') IS NOT NULL"
 )
+# A queue that an earlier version made, and that is in use, has no reminders yet.
+_CAN_REMIND: LiteralString = (
+    "SELECT to_regprocedure('agent_queue.remind(text, double precision)') IS NOT NULL"
+)
 _KNOWN: LiteralString = "SELECT queue_name FROM agent_queue.threads WHERE stream_name = $1"
+_REMIND: LiteralString = "SELECT agent_queue.remind($1, $2)"
 _HINT: LiteralString = "SELECT agent_queue.hint($1, $2, $3, $4)"
 
 
@@ -45,6 +50,17 @@ def hint(
     that waits already, if there is one. `tries` counts failed attempts to drive the thread.
     """
     _one(connection, _HINT, (stream_name, queue, delay, tries))
+
+
+def remind(connection: psycopg.Connection[Any], stream_name: str, delay: float) -> None:
+    """
+    Have a worker look at a thread after `delay` seconds, for what time has decided then.
+
+    A thread that was not left to workers gets its events written, and is not driven. Does
+    nothing in a database without a queue that can.
+    """
+    if _one(connection, _CAN_REMIND):
+        _one(connection, _REMIND, (stream_name, delay))
 
 
 def queue_of(store: MessageDBClient, stream_name: str) -> str | None:

@@ -47,7 +47,7 @@ BEGIN
       CASE WHEN _delay > 0 THEN clock_timestamp() + make_interval(secs => _delay) END)
     ON CONFLICT (queueing_lock) WHERE status = 'todo'::procrastinate_job_status
     DO UPDATE SET
-      args = CASE WHEN _delay > 0 THEN job.args ELSE excluded.args END,
+      args = CASE WHEN _delay > 0 THEN job.args - 'only_time' ELSE excluded.args END,
       scheduled_at = CASE
         WHEN excluded.scheduled_at < job.scheduled_at THEN excluded.scheduled_at
         WHEN excluded.scheduled_at IS NULL THEN NULL
@@ -58,6 +58,21 @@ BEGIN
   END IF;
   RETURN _job;
 END $$;
+
+-- "Look at this thread then, for time will have decided something." A thread that was not left
+-- to workers is not driven for that.
+CREATE FUNCTION remind(_stream_name text, _delay double precision) RETURNS void
+LANGUAGE sql SET search_path = agent_queue, pg_temp AS $$
+  INSERT INTO procrastinate_jobs AS job (queue_name, task_name, lock, queueing_lock, args, scheduled_at)
+    SELECT coalesce(thread.queue_name, 'agents'), 'messagedb_agent.drive', _stream_name, _stream_name,
+           jsonb_build_object('stream_name', _stream_name)
+             || CASE WHEN thread.queue_name IS NULL THEN '{"only_time": true}' ELSE '{}' END::jsonb,
+           clock_timestamp() + make_interval(secs => _delay)
+    FROM (VALUES (_stream_name)) AS given (stream_name) LEFT JOIN threads AS thread USING (stream_name)
+    ON CONFLICT (queueing_lock) WHERE status = 'todo'::procrastinate_job_status
+    DO UPDATE SET scheduled_at = CASE WHEN job.scheduled_at IS NULL THEN NULL
+      ELSE least(excluded.scheduled_at, job.scheduled_at) END;
+$$;
 
 -- In the words of Procrastinate's own trigger, which speaks at inserts only.
 CREATE FUNCTION wake(_queue_name text, _job bigint) RETURNS void
@@ -87,11 +102,15 @@ DECLARE
   _lost record;
 BEGIN
   DELETE FROM procrastinate_jobs WHERE id = _job AND status IN ('doing', 'failed', 'aborted')
-    RETURNING lock, queue_name INTO _lost;
+    RETURNING lock, queue_name, args INTO _lost;
   IF _lost.lock IS NULL THEN
     RETURN NULL;
   END IF;
-  PERFORM hint(_lost.lock, _lost.queue_name);
+  IF _lost.args ? 'only_time' THEN
+    PERFORM remind(_lost.lock, 0);
+  ELSE
+    PERFORM hint(_lost.lock, _lost.queue_name);
+  END IF;
   RETURN _lost.lock;
 END $$;
 

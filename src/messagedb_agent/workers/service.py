@@ -9,6 +9,7 @@ import signal
 import socket
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -165,16 +166,20 @@ class WorkerService:
         )
 
     async def _perform(
-        self, context: procrastinate.JobContext, stream_name: str, tries: int = 0
+        self,
+        context: procrastinate.JobContext,
+        stream_name: str,
+        tries: int = 0,
+        only_time: bool = False,  # noqa: FBT001, FBT002 - the queue passes arguments by name
     ) -> None:
         number = context.job.id
         assert number is not None, "a fetched job has an id"
         self._running.add(number)
         try:
+            driver = self._driver
+            work = driver.keep_time if only_time else partial(driver.drive, tries=tries)
             # The loop's own threads stay free: looking up the server's address needs one.
-            await asyncio.get_running_loop().run_in_executor(
-                self._executor, self._driver.drive, stream_name, tries
-            )
+            await asyncio.get_running_loop().run_in_executor(self._executor, work, stream_name)
         finally:
             self._running.discard(number)
 

@@ -30,7 +30,8 @@ _JOBS = """
                (SELECT max(at) FROM agent_queue.procrastinate_events AS event
                 WHERE event.job_id = job.id AND event.type <> 'scheduled'), now())),
            (SELECT type FROM message_store.messages
-            WHERE stream_name = job.lock ORDER BY position DESC LIMIT 1)
+            WHERE stream_name = job.lock ORDER BY position DESC LIMIT 1),
+           extract(epoch FROM nullif(greatest(job.scheduled_at, now()), now()) - now())
     FROM agent_queue.procrastinate_jobs AS job
     WHERE job.status = 'doing' OR job.status = 'todo'
     ORDER BY job.status, job.id LIMIT $1
@@ -51,11 +52,16 @@ _COUNTS = """
 
 
 class Job(msgspec.Struct, frozen=True):
-    """A thread in the queue: for how long it has been as it is, and its last event's type."""
+    """
+    A thread in the queue: for how long it has been as it is, and its last event's type.
+
+    `due_in_seconds` is set for one whose time has not come.
+    """
 
     thread: str
     seconds: float
     last_event: str
+    due_in_seconds: float | None = None
 
 
 class Instance(msgspec.Struct, frozen=True):
@@ -124,4 +130,5 @@ def _instance(row: Row, jobs: list[Row]) -> Instance:
 
 
 def _job(row: Row) -> Job:
-    return Job((row[1] or "").partition("-")[2], float(row[3] or 0), row[4] or "none")
+    thread, due = (row[1] or "").partition("-")[2], row[5]
+    return Job(thread, float(row[3] or 0), row[4] or "none", float(due) if due else None)

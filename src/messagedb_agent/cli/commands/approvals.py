@@ -10,6 +10,7 @@ from messagedb_agent.cli.ask import who_am_i
 from messagedb_agent.cli.terminal import tell
 from messagedb_agent.cli.wiring import category_of, configuration, reader, writer
 from messagedb_agent.engine import session
+from messagedb_agent.engine.settle import settle
 from messagedb_agent.errors import UsageError
 from messagedb_agent.store.stream import parse_stream_name
 from messagedb_agent.store.threads import find_stream
@@ -25,18 +26,17 @@ def approve(options: argparse.Namespace) -> int:
     with reader(config) as connection:
         stream_name = find_stream(connection, category_of(options), options.thread)
     with writer(config) as store:
-        calls = session.find_pending(session.read_state(store, stream_name), options.call)
+        target = as_it_belongs(store, stream_name)
+        calls = session.find_pending(settle(target, stream_name), options.call)
         if edited is not None and len(calls) > 1:
             raise UsageError("--edit changes one call; name it, as several are pending")
         if options.result is not None:
             if len(calls) > 1:
                 raise UsageError("--result is for one call; name it, as several are pending")
             result = _parse(options.result, "--result")
-            target = as_it_belongs(store, stream_name)
             session.complete(target, stream_name, calls[0], result, by=options.by or who_am_i())
             _confirm("completed", calls, stream_name, by_worker=target is not store)
             return 0
-        target = as_it_belongs(store, stream_name)
         session.approve(
             target,
             stream_name,
@@ -55,9 +55,9 @@ def deny(options: argparse.Namespace) -> int:
     with reader(config) as connection:
         stream_name = find_stream(connection, category_of(options), options.thread)
     with writer(config) as store:
-        calls = session.find_pending(session.read_state(store, stream_name), options.call)
-        who = options.by or who_am_i()
         target = as_it_belongs(store, stream_name)
+        calls = session.find_pending(settle(target, stream_name), options.call)
+        who = options.by or who_am_i()
         session.deny(target, stream_name, calls, rejected_by=who, reason=options.reason)
     _confirm("denied", calls, stream_name, by_worker=target is not store)
     return 0

@@ -135,6 +135,7 @@ class _Conversation:
 
     def _changed(self, **changes: object) -> argparse.Namespace:
         defaults = {"no_wait": False, "attach": [], "schema": None, "follow": False}
+        defaults |= {"at": None, "after": None}
         return argparse.Namespace(**{**defaults, **vars(self._options), **changes})
 
 

@@ -10,10 +10,12 @@ from typing import Any
 
 from messagedb_agent.cli.listing import table, wanted_threads
 from messagedb_agent.cli.progress import Progress
+from messagedb_agent.cli.run_listing import as_listed, run_table
 from messagedb_agent.cli.terminal import paint, say, tell, visible, write
 from messagedb_agent.cli.transcript_view import STYLES, blocks, title_of
 from messagedb_agent.cli.wiring import category_of, configuration, reader, writer
 from messagedb_agent.engine.costs import add_call, in_words, no_usage, summed
+from messagedb_agent.errors import UsageError
 from messagedb_agent.events.codec import EventRow, decode, decode_event
 from messagedb_agent.events.json_text import from_json
 from messagedb_agent.projections.transcript import Voice, entry
@@ -42,11 +44,14 @@ def show(options: argparse.Namespace) -> int:
     if options.follow:
         return _follow(options)
     category = category_of(options)
-    read = read_rows if options.format == "json" else read_lineage
+    read = read_lineage if options.format == "text" else read_rows
     with reader(configuration(options)) as connection:
         rows = read(connection, find_stream(connection, category, options.thread))
     if options.format == "json":
         say(json.dumps([_as_object(row, full=options.full) for row in rows], indent=2))
+        return 0
+    if options.format == "jsonl":
+        say("\n".join(json.dumps(_as_object(row, full=options.full)) for row in rows))
         return 0
     if not options.events:
         return _print_transcript(rows, full=options.full)
@@ -102,7 +107,9 @@ def _print_transcript(rows: Sequence[EventRow], *, full: bool) -> int:
 
 
 def list_threads(options: argparse.Namespace) -> int:
-    """Print the newest threads."""
+    """Print the newest threads, or runs."""
+    if options.runs:
+        return _list_runs(options)
     category = category_of(options)
     with reader(configuration(options)) as connection, Progress("looking through the threads"):
         threads = wanted_threads(
@@ -121,6 +128,22 @@ def list_threads(options: argparse.Namespace) -> int:
         tell("no such thread")
     else:
         say('no threads yet; `./cli start "What is 6 * 7?"` begins one')
+    return 0
+
+
+def _list_runs(options: argparse.Namespace) -> int:
+    if options.status or options.search:
+        raise UsageError("--status and --search are about threads; leave them out with --runs")
+    from messagedb_agent.store.runs import newest_runs
+
+    with reader(configuration(options)) as connection, Progress("looking through the runs"):
+        runs = newest_runs(connection, category_of(options), options.limit)
+    if options.format == "json" or options.json:
+        say(json.dumps([as_listed(run) for run in runs], indent=2))
+    elif runs:
+        say("\n".join(run_table(runs)))
+    else:
+        say('no runs yet; `./cli start "What is 6 * 7?"` begins one')
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from datetime import UTC, datetime, timedelta
 
 from messagedb_agent.cli.attachments import keep_attachments, read_attachments
 from messagedb_agent.cli.driving import drive, nothing
@@ -52,7 +53,8 @@ def start(options: argparse.Namespace) -> int:
         if options.thread_id:
             refuse_known(options, store, thread_id)
         content = keep_attachments(store, files)
-        if options.no_wait:
+        due_at = _due_time(options)
+        if options.no_wait or due_at:
             start_session(
                 QueueingStore(store, options.queue),
                 text,
@@ -62,6 +64,7 @@ def start(options: argparse.Namespace) -> int:
                 version=options.version,
                 shards=config.shards,
                 configuration=_chosen(options, config, THREAD_STATE.initial),
+                due_at=due_at,
             )
             return leave_to_workers(options, store, stream_name)
         return drive(
@@ -83,10 +86,13 @@ def message(options: argparse.Namespace) -> int:
         if options.reopen:
             reopen_session(store, stream_name)
         content = keep_attachments(store, files)
-        if options.no_wait:
+        due_at = _due_time(options)
+        if options.no_wait or due_at:
             chosen = _chosen(options, config, read_state(store, stream_name))
             queue = QueueingStore(store, options.queue)
-            add_message(queue, stream_name, text, content=content, configuration=chosen)
+            add_message(
+                queue, stream_name, text, content=content, configuration=chosen, due_at=due_at
+            )
             return leave_to_workers(options, store, stream_name)
         return drive(
             options,
@@ -121,6 +127,16 @@ def carry_on(options: argparse.Namespace) -> int:
             prepare=AgentThread.resume,
             when_busy=nothing,
         )
+
+
+def _due_time(options: argparse.Namespace) -> datetime | None:
+    """When the message is to be added, unless now."""
+    if options.after is not None:
+        options.at = datetime.now(UTC) + timedelta(seconds=options.after)
+    due: datetime | None = options.at
+    if due is not None and options.follow:
+        raise UsageError("--follow would see nothing yet; `./cli show THREAD --follow` waits")
+    return due
 
 
 def _find(options: argparse.Namespace, config: Config) -> str:

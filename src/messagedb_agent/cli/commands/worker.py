@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from messagedb_agent.cli.observing import telemetry_for
 from messagedb_agent.cli.terminal import complain, tell
 from messagedb_agent.cli.wiring import agent_for, category_of, configuration, writer
 from messagedb_agent.config import Config
@@ -14,6 +15,7 @@ from messagedb_agent.engine.agent import Agent
 from messagedb_agent.engine.live import Announcer
 from messagedb_agent.events.json_text import canonical
 from messagedb_agent.projections.thread_state import THREAD_STATE, ThreadState
+from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.workers.driver import Driver
 from messagedb_agent.workers.limits import parse_limit
 from messagedb_agent.workers.schema import install
@@ -37,9 +39,7 @@ def run(options: argparse.Namespace) -> int:
         queue=options.queue, concurrency=options.concurrency, grace_seconds=options.grace
     )
     name = instance_name()
-    if config.log_level != "DEBUG":
-        # What it reports is dealt with, and told to the operator in one line.
-        logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
+    _silence_the_queue(config)
     conninfo: dict[str, Any] = {}
 
     def adapted(given: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -56,15 +56,33 @@ def run(options: argparse.Namespace) -> int:
             settings=adapted,
         ) as store,
         Announcer(store) as announcer,
+        telemetry_for(config) as telemetry,
     ):
-        with store.connection() as connection:
-            if note := install(connection, category_of(options)):
-                complain(note)
-        driver = Driver(store, agents, limits=limits, announcer=announcer, complain=complain)
+        _have_queue(store, category_of(options))
+        driver = Driver(
+            store,
+            agents,
+            limits=limits,
+            announcer=announcer,
+            telemetry=telemetry,
+            complain=complain,
+        )
         service = WorkerService(name, conninfo, driver, settings, complain)
         finished = service.serve(lambda: tell(f"{name} serves queue {settings.queue}"))
     tell("stopped" if finished else "stopped before all steps had ended; others go on with them")
     return 0
+
+
+def _have_queue(store: MessageDBClient, category: str) -> None:
+    with store.connection() as connection:
+        if note := install(connection, category):
+            complain(note)
+
+
+def _silence_the_queue(config: Config) -> None:
+    """What it reports is dealt with, and told to the operator in one line."""
+    if config.log_level != "DEBUG":
+        logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
 
 
 def _agents(options: argparse.Namespace, config: Config) -> Callable[[ThreadState], Agent]:

@@ -42,4 +42,12 @@ def _print_waiting(found: Overview) -> None:
         f"{found.scheduled} for a later time, {found.abandoned} to be put back"
     )
     for job in found.waiting:
-        say(f"  {visible(job.thread)}  {job.seconds:.0f} s, last event {visible(job.last_event)}")
+        due = f"{job.seconds:.0f} s" if job.due_in_seconds is None else _in(job.due_in_seconds)
+        say(f"  {visible(job.thread)}  {due}, last event {visible(job.last_event)}")
+
+
+def _in(seconds: float) -> str:
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"in {seconds / size:.0f} {unit}"
+    return f"in {seconds:.0f} s"

@@ -13,6 +13,7 @@ from messagedb_agent.engine.fencing import Stands
 from messagedb_agent.events.base import Event
 from messagedb_agent.llm.base import Delta
 from messagedb_agent.projections.thread_state import ThreadState
+from messagedb_agent.tools.base import ToolProgress
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -50,6 +51,14 @@ that. So a step writes ahead by yielding before it acts, and it never sees the s
 """
 
 
+class RunMark(msgspec.Struct, frozen=True):
+    """What a claim says about the run that makes it; see `LLMCallRequested`."""
+
+    run_id: str
+    run_timeout: float | None = None
+    run_deadline: str | None = None
+
+
 class Surroundings(Protocol):
     """What a step may know and use of the run it is part of."""
 
@@ -80,6 +89,18 @@ class Surroundings(Protocol):
         """Raise unless this run may still make claims: it drives the thread, nobody stopped it."""
         ...
 
+    def mark(self) -> RunMark:
+        """What the next claim says about the run."""
+        ...
+
+    def pause(self, seconds: float) -> None:
+        """Let this time pass, unless nobody waits for the step any more. Steps pause unclaimed."""
+        ...
+
     def on_delta(self, delta: Delta, /) -> None:
         """Takes pieces of an answer while it is generated."""
+        ...
+
+    def on_progress(self, progress: ToolProgress, /) -> None:
+        """Takes what tools tell while they run, from any thread of this process."""
         ...

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from math import inf
 from typing import Any
 
 import msgspec
+from msgspec.structs import asdict
 
 from messagedb_agent.cancellation import Cancellation, Deadline
 from messagedb_agent.engine.agent import Agent
 from messagedb_agent.engine.attachments import Attachments
+from messagedb_agent.engine.clock import utc_now
 from messagedb_agent.engine.fencing import model_claim
 from messagedb_agent.engine.recipe import ContextDigest, recipe
-from messagedb_agent.engine.steps.base import Claim, Outcome, Step, Surroundings
+from messagedb_agent.engine.steps.base import Claim, Outcome, RunMark, Step, Surroundings
 from messagedb_agent.errors import (
     EncodingError,
     ModelCallError,
@@ -29,10 +33,12 @@ from messagedb_agent.events.agent import (
 from messagedb_agent.events.base import JSONObject
 from messagedb_agent.events.json_text import to_json
 from messagedb_agent.llm.base import Completion, ModelRequest
+from messagedb_agent.llm.retry import LONGEST_RETRY_AFTER_SECONDS
 from messagedb_agent.projections.llm_context import LLM_CONTEXT, LLMContext
 from messagedb_agent.projections.messages import Message
 from messagedb_agent.projections.next_step import CallModel
 from messagedb_agent.projections.thread_state import ThreadState
+from messagedb_agent.projections.timers import Now, as_text, as_time
 
 
 class ModelMemory:
@@ -40,7 +46,6 @@ class ModelMemory:
 
     def __init__(self) -> None:
         self.digest = ContextDigest()
-        self.first_attempt_began = 0.0
 
 
 class ModelStep(msgspec.Struct, frozen=True):
@@ -50,19 +55,25 @@ class ModelStep(msgspec.Struct, frozen=True):
     memory: ModelMemory
     attachments: Attachments | None = None
     clock: Callable[[], float] = time.monotonic
+    now: Now = utc_now
 
     def run(
         self, decision: CallModel, state: ThreadState, version: int, around: Surroundings
     ) -> Step:
         """Claim, call, and yield the response or the failure."""
+        before = state.turn.failure if decision.attempt > 1 else None
+        if (pause := self._left_to_wait(before)) > 0:
+            left = self._time_left(around)
+            around.pause(min(pause, left))
+            if left <= pause:
+                # The run's time is up, which is for others to say than a step.
+                return
         # The claim itself lets messages in that waited for the last exchange to end.
         context = LLM_CONTEXT.apply(state.context, LLMCallRequested())
-        claimed = yield Claim((self._claim(context, decision, version),))
+        claimed = yield Claim((self._claim(context, decision, version, around.mark()),))
         assert claimed is not None
         stands = model_claim(claimed)
-        began = self.clock()
-        if decision.attempt == 1 or not self.memory.first_attempt_began:
-            self.memory.first_attempt_began = began
+        began, began_at = self.clock(), self.now()
         cancelled = self._cancelled(around)
         try:
             completion = self.agent.llm.complete(
@@ -78,32 +89,52 @@ class ModelStep(msgspec.Struct, frozen=True):
                     raise RunStoppedError("the model call was interrupted") from error
                 yield Outcome((_out_of_time(decision.attempt),), stands)
                 return
-            pause = self.agent.retry.pause(decision.attempt, error.retry_after)
-            again = self.agent.retry.allows_another(
-                error,
-                decision.attempt,
-                elapsed=self.clock() - self.memory.first_attempt_began,
-                pause=pause,
-            )
-            yield Outcome((_failure(error, decision.attempt, again=again),), stands, more=again)
-            if again:
-                cancelled.wait(pause)
+            first = as_time(before.first_attempt_at if before else None) or began_at
+            failure = self._failure(error, decision.attempt, first)
+            yield Outcome((failure,), stands, more=bool(failure.retryable))
         else:
             latency_ms = round((self.clock() - began) * 1000)
             yield Outcome((_response(completion, decision.attempt, latency_ms),), stands)
 
+    def _time_left(self, around: Surroundings) -> float:
+        """Seconds that the run may still take."""
+        allowed = self.agent.limits.max_seconds
+        return inf if allowed is None else max(0.0, allowed - around.elapsed())
+
     def _cancelled(self, around: Surroundings) -> Cancellation:
         """An answer that is not there when the run's time is up is waited for no longer."""
-        allowed = self.agent.limits.max_seconds
-        if allowed is None:
-            return around.cancelled
-        return Deadline(around.cancelled, allowed - around.elapsed())
+        left = self._time_left(around)
+        return around.cancelled if left == inf else Deadline(around.cancelled, left)
 
-    def _claim(self, context: LLMContext, decision: CallModel, version: int) -> LLMCallRequested:
+    def _left_to_wait(self, failure: LLMCallFailed | None) -> float:
+        """Seconds until another attempt is due; bounded, for clocks differ."""
+        due = as_time(failure.retry_at if failure else None)
+        left = (due - self.now()).total_seconds() if due else 0.0
+        return min(left, LONGEST_RETRY_AFTER_SECONDS)
+
+    def _claim(
+        self, context: LLMContext, decision: CallModel, version: int, mark: RunMark
+    ) -> LLMCallRequested:
         return LLMCallRequested(
             model_name=self.agent.llm.model_name,
             projected_context=recipe(context, version, self.memory.digest),
             attempt=decision.attempt,
+            **asdict(mark),
+        )
+
+    def _failure(self, error: ModelCallError, attempt: int, first: datetime) -> LLMCallFailed:
+        """What went wrong, and when to try again, if that is worth it."""
+        now, retry = self.now(), self.agent.retry
+        pause = retry.pause(attempt, error.retry_after)
+        elapsed = (now - first).total_seconds()
+        again = retry.allows_another(error, attempt, elapsed=elapsed, pause=pause)
+        return LLMCallFailed(
+            error_message=str(error),
+            retry_count=attempt - 1,
+            error_type=error.error_type,
+            retryable=again,
+            retry_at=as_text(now + timedelta(seconds=pause)) if again else None,
+            first_attempt_at=as_text(first) if again else None,
         )
 
     def _request(self, context: LLMContext, attempt: int) -> ModelRequest:
@@ -123,7 +154,7 @@ class ModelStep(msgspec.Struct, frozen=True):
 
 
 def _response(completion: Completion, attempt: int, latency_ms: int) -> LLMResponseReceived:
-    usage = msgspec.structs.asdict(completion.usage)
+    usage = asdict(completion.usage)
     return LLMResponseReceived(
         response_text=completion.text,
         tool_calls=distinct(completion.tool_calls),
@@ -167,15 +198,6 @@ def _storable(arguments: Any) -> Any:
     except EncodingError as error:
         return f"(arguments that can not be recorded: {error})"
     return arguments
-
-
-def _failure(error: ModelCallError, attempt: int, *, again: bool) -> LLMCallFailed:
-    return LLMCallFailed(
-        error_message=str(error),
-        retry_count=attempt - 1,
-        error_type=error.error_type,
-        retryable=again,
-    )
 
 
 def _out_of_time(attempt: int) -> LLMCallFailed:

@@ -9,11 +9,19 @@ from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
 import psycopg
+from msgspec.structs import asdict
 
 from messagedb_agent.cancellation import Cancellation
 from messagedb_agent.engine.agent import Agent
 from messagedb_agent.engine.fencing import Stands, tool_claim
-from messagedb_agent.engine.steps.base import Claim, Committed, Outcome, Step, Surroundings
+from messagedb_agent.engine.steps.base import (
+    Claim,
+    Committed,
+    Outcome,
+    RunMark,
+    Step,
+    Surroundings,
+)
 from messagedb_agent.engine.steps.transaction import (
     is_undecided,
     is_worth_another_try,
@@ -31,7 +39,7 @@ from messagedb_agent.projections.interruption import identity
 from messagedb_agent.projections.next_step import RunTools
 from messagedb_agent.projections.tool_calls import CallState
 from messagedb_agent.store.base import EventStore
-from messagedb_agent.tools.base import ToolContext
+from messagedb_agent.tools.base import ToolContext, ToolProgress
 from messagedb_agent.tools.executor import execute_tool
 
 MAX_TRANSACTION_ATTEMPTS = 5
@@ -47,7 +55,8 @@ class ToolStep(msgspec.Struct, frozen=True):
 
     def run(self, decision: RunTools, around: Surroundings) -> Step:
         """Claim all calls at once, then yield each outcome as it comes."""
-        claimed = yield Claim(tuple(map(_claim, decision.calls)))
+        mark = around.mark()
+        claimed = yield Claim(tuple(_claim(call, mark) for call in decision.calls))
         assert claimed is not None
         claims = claimed.turn.claims
         fences = {call.call.id: tool_claim(claimed, call.call.id) for call in decision.calls}
@@ -113,14 +122,16 @@ class ToolStep(msgspec.Struct, frozen=True):
         cancelled: Cancellation | None = None,
     ) -> ToolContext:
         """What the tool gets to know about this attempt."""
+        call_id, name = call.call.id, call.call.name
         return ToolContext(
             thread_id=around.thread_id,
-            tool_call_id=call.call.id,
+            tool_call_id=call_id,
             attempt=call.attempts + 1,
-            idempotency_key=idempotency_key(around.stream_name, claims, call.call.id),
+            idempotency_key=idempotency_key(around.stream_name, claims, call_id),
             workspace=self.agent.workspace,
             cancelled=cancelled or around.cancelled,
             connection=connection,
+            progress=lambda text: around.on_progress(ToolProgress(call_id, name, text)),
         )
 
     def _is_transactional(self, call: CallState) -> bool:
@@ -145,12 +156,13 @@ def _as_tool_error(error: Exception) -> ToolError:
     return error if isinstance(error, ToolError) else ToolError(f"The database refused: {error}")
 
 
-def _claim(call: CallState) -> ToolExecutionRequested:
+def _claim(call: CallState, mark: RunMark) -> ToolExecutionRequested:
     return ToolExecutionRequested(
         tool_name=call.call.name,
         arguments=call.arguments,
         attempt=call.attempts + 1,
         **identity(call),
+        **asdict(mark),
     )
 
 

@@ -12,10 +12,10 @@ from psycopg.rows import tuple_row
 
 from messagedb_agent.errors import StoreUnavailableError
 
-REVISION = 1
+REVISION = 2
 """Raise it with every change of the SQL files: older views are then replaced."""
 
-VIEWS = ("threads", "turns", "steps", "tool_calls", "approvals", "usage")
+VIEWS = ("threads", "turns", "runs", "steps", "tool_calls", "approvals", "usage")
 """Their names in the schema `messagedb_agent`, those that use others first."""
 
 _FILES = (
@@ -25,6 +25,7 @@ _FILES = (
     "40_steps.sql",
     "50_approvals.sql",
     "60_turns.sql",
+    "65_runs.sql",
     "70_threads.sql",
     "80_privileges.sql",
 )

@@ -12,7 +12,7 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Self
 
@@ -25,6 +25,7 @@ MAX_STREAM_BYTES = 32 * 1024
 _POLL_SECONDS = 0.05
 _LINGER_SECONDS = 0.25
 _TERM_SECONDS = 2.0
+_LONGEST_LINE = 300
 _SECRET = re.compile(
     r"KEY|TOKEN|SECRET|PASS|PWD$|CREDENTIAL|_HEADERS$|^(DATABASE|REDIS)_URL$|^DB_|^PG",
     re.IGNORECASE,
@@ -79,17 +80,24 @@ class HeadAndTail:
         return head + notice + tail
 
 
-def run(argv: Sequence[str], *, cwd: str, seconds: float, cancelled: Cancellation) -> Ended:
+def run(
+    argv: Sequence[str],
+    *,
+    cwd: str,
+    seconds: float,
+    cancelled: Cancellation,
+    progress: Callable[[str], None],
+) -> Ended:
     """
     Run a program until it ends, for at most `seconds`, or until `cancelled`.
 
-    Whatever it started in its process group ends with it. Raises `ToolError` when it can't
-    be started.
+    `progress` is told the last line of what it has just written. Whatever it started in its
+    process group ends with it. Raises `ToolError` when it can't be started.
     """
     began = time.monotonic()
     process = _start(argv, cwd)
     streams = (HeadAndTail(MAX_STREAM_BYTES), HeadAndTail(MAX_STREAM_BYTES))
-    with process, _Pipes(process, streams) as pipes:
+    with process, _Pipes(process, streams, progress) as pipes:
         try:
             stopped = _until_ended(process, pipes, began + seconds, cancelled)
             if stopped:
@@ -141,8 +149,12 @@ class _Pipes:
     """The two output pipes of a process, read as data comes."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], streams: tuple[HeadAndTail, HeadAndTail]
+        self,
+        process: subprocess.Popen[bytes],
+        streams: tuple[HeadAndTail, HeadAndTail],
+        progress: Callable[[str], None],
     ) -> None:
+        self._progress = progress
         self._selector = selectors.DefaultSelector()
         for pipe, stream in zip((process.stdout, process.stderr), streams, strict=True):
             if pipe is not None:
@@ -164,6 +176,8 @@ class _Pipes:
         for key, _ in self._selector.select(seconds):
             if data := os.read(key.fd, 65_536):
                 key.data.add(data)
+                if lines := data.rstrip().splitlines():
+                    self._progress(lines[-1][-_LONGEST_LINE:].decode("utf-8", "replace"))
             else:
                 self._selector.unregister(key.fileobj)
 

@@ -48,7 +48,13 @@ def run_command(
     folder = locate(context.workspace, cwd).real_path
     if not Path(folder).is_dir():
         raise ToolError(f"{cwd} is not a folder")
-    ended = run(argv, cwd=folder, seconds=timeout, cancelled=context.cancelled)
+    ended = run(
+        argv,
+        cwd=folder,
+        seconds=timeout,
+        cancelled=context.cancelled,
+        progress=context.progress,
+    )
     if ended.stopped:
         why = "cancelled" if ended.stopped == "cancelled" else f"stopped after {timeout:g} seconds"
         raise ToolError(
