@@ -20,6 +20,7 @@ from messagedb_agent.events import (
     ThreadForked,
     ToolExecutionCompleted,
     ToolExecutionFailed,
+    UnknownEvent,
     UserMessageAdded,
 )
 from messagedb_agent.events.base import Event
@@ -211,6 +212,18 @@ def test_a_thread_may_be_imported_under_another_name_beside_itself(store: Memory
     assert read_state(store, COPY).context == read_state(store, ORIGIN).context
 
 
+def test_what_this_version_reads_otherwise_is_exported_as_it_is_stored(
+    store: MemoryStore,
+) -> None:
+    newer = UnknownEvent(type_name="UserMessageAdded", data={"message": "hi", "mood": "glad"})
+    store.append(ORIGIN, [NewEvent(event=newer)])
+    other = MemoryStore()
+
+    import_thread(other, export_thread(store, ORIGIN))
+
+    assert '"mood"' in (list(other.read(ORIGIN))[-1].data_text or "")
+
+
 def test_importing_what_is_there_already_changes_nothing(store: MemoryStore) -> None:
     import_thread(store, list(export_thread(store, ORIGIN)))
 
@@ -226,6 +239,8 @@ def test_importing_what_is_there_already_changes_nothing(store: MemoryStore) -> 
         lambda lines: [*lines[:2], *lines[3:]],
         lambda lines: [*lines, "{"],
         lambda lines: lines[:1],
+        lambda lines: lines[:-1],
+        lambda lines: [line.replace("done", "gone") for line in lines],
     ],
 )
 def test_a_file_that_is_no_whole_export_is_refused_and_writes_nothing(

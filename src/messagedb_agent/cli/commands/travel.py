@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import difflib
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,21 +11,27 @@ from pathlib import Path
 
 import msgspec
 
+from messagedb_agent.cli import model
+from messagedb_agent.cli.difference import side_by_side, unified
 from messagedb_agent.cli.editor import edit_text
 from messagedb_agent.cli.page import page
-from messagedb_agent.cli.terminal import complain, paint, say, tell, visible, write
+from messagedb_agent.cli.terminal import complain, say, tell, visible, write
 from messagedb_agent.cli.wiring import category_of, configuration, reader, writer
 from messagedb_agent.engine import transfer, travel
+from messagedb_agent.engine.agent import Agent, reconfigured
 from messagedb_agent.engine.history import read_history
 from messagedb_agent.errors import UsageError
+from messagedb_agent.events.agent import AgentConfigured
 from messagedb_agent.events.base import Event
 from messagedb_agent.events.tool import ToolExecutionCompleted
 from messagedb_agent.events.user import UserMessageAdded
+from messagedb_agent.projections.thread_state import THREAD_STATE
 from messagedb_agent.projections.transcript import entry
 from messagedb_agent.store.base import EventStore
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.stream import build_stream_name, generate_thread_id, parse_stream_name
 from messagedb_agent.store.threads import find_stream
+from messagedb_agent.tools import ToolRegistry, builtin_tools
 
 
 def fork(options: argparse.Namespace) -> int:
@@ -36,14 +42,33 @@ def fork(options: argparse.Namespace) -> int:
         position, message = options.at, options.message
         if options.edit:
             position, message = _edited(store, origin, position)
-        position = travel.fork_thread(store, origin, target, position, message=message)
+        chosen = _with_model(options, store, origin, position) if options.model else None
+        position = travel.fork_thread(
+            store, origin, target, position, message=message, configuration=chosen
+        )
     say(thread_id)
-    origin_id = parse_stream_name(origin).thread_id
-    tell(
-        f"forked from {origin_id} at {position}; "
-        f"`./cli continue {thread_id}` or `./cli message {thread_id} …`"
-    )
+    told = f"forked from {parse_stream_name(origin).thread_id} at {position}"
+    if not getattr(options, "in_chat", False):
+        told += f"; `./cli continue {thread_id}` or `./cli message {thread_id} MSG` goes on there"
+    tell(told)
     return 0
+
+
+def _with_model(
+    options: argparse.Namespace, store: EventStore, origin: str, position: int | None
+) -> AgentConfigured:
+    """What the origin's model was given, for another one."""
+    config = configuration(options)
+    records = read_history(store, origin, position)
+    state = THREAD_STATE.fold(record.event for record in records)
+    # A name that means no model is told now, not when the fork is to go on.
+    llm = model.model_for(options, config, state)
+    current = state.context.configuration
+    if current is None:
+        prompt = model.prompt_for(options, config, state)
+        tools = ToolRegistry(*builtin_tools())
+        return Agent(llm=llm, tools=tools, system_prompt=prompt).configuration()
+    return reconfigured(current, model_name=llm.model_name)
 
 
 def rewind(options: argparse.Namespace) -> int:
@@ -73,25 +98,31 @@ def diff(options: argparse.Namespace) -> int:
     with on_thread(options, options.thread) as (store, first):
         with reader(configuration(options)) as connection:
             second = find_stream(connection, category_of(options), options.other)
-        return 1 if print_difference(store, first, second) else 0
+        differ = print_difference(store, first, second, beside=options.side_by_side)
+    if not differ:
+        tell("both say the same")
+    return 1 if differ else 0
 
 
-def print_difference(store: EventStore, first: str, second: str) -> bool:
-    """Print how what two threads say differs; whether it does."""
+def print_difference(store: EventStore, first: str, second: str, *, beside: bool) -> bool:
+    """Print how what two threads say differs, side by side or line by line; whether it does."""
     one, two = _transcript(store, first), _transcript(store, second)
-    before, after = (parse_stream_name(name).thread_id for name in (first, second))
-    lines = list(difflib.unified_diff(one, two, before, after, lineterm=""))
-    for line in lines:
-        colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[0])
-        say(paint(line, colour) if colour else line)
-    return bool(lines)
+    names = (parse_stream_name(first).thread_id, parse_stream_name(second).thread_id)
+    if beside:
+        lines = side_by_side(one, two, names, shutil.get_terminal_size().columns)
+    else:
+        lines = unified(one, two, names)
+    text = "\n".join(lines)
+    if text:
+        say(text)
+    return bool(text)
 
 
 def export(options: argparse.Namespace) -> int:
     """Write a thread to a file, or to stdout."""
     with on_thread(options, options.thread) as (store, stream_name):
         if options.format == "jsonl":
-            lines = list(transfer.export_thread(store, stream_name))
+            lines = transfer.export_thread(store, stream_name)
             text, what = "".join(f"{line}\n" for line in lines), f"{len(lines) - 1} events"
         else:
             text, what = page(read_history(store, stream_name), options.format), "the page was"

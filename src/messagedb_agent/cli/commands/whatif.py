@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import AbstractContextManager, nullcontext
 
 import msgspec
 
 from messagedb_agent.cli.commands.travel import on_thread, print_difference
-from messagedb_agent.cli.terminal import complain, tell
+from messagedb_agent.cli.mcp import tool_servers
+from messagedb_agent.cli.outcome import EXIT_CODES, explain
+from messagedb_agent.cli.terminal import tell
 from messagedb_agent.cli.wiring import agent_for, configuration
 from messagedb_agent.engine.agent import Agent
 from messagedb_agent.engine.history import read_history
@@ -19,6 +22,7 @@ from messagedb_agent.events.base import RecordedEvent
 from messagedb_agent.events.user import UserMessageAdded
 from messagedb_agent.projections.thread_state import ThreadState
 from messagedb_agent.store.stream import build_stream_name, generate_thread_id
+from messagedb_agent.tools.mcp import McpServers
 
 
 def run(options: argparse.Namespace) -> int:
@@ -29,16 +33,21 @@ def run(options: argparse.Namespace) -> int:
         records = read_history(store, origin)
         position = options.at if options.at is not None else _last_question(records, origin)
         fork_thread(store, origin, target, position, reason="what if")
-        with AgentThread(store, target) as thread:
-            agent = _agent(options, thread.state, records)
+        with _servers(options) as servers, AgentThread(store, target) as thread:
+            agent = _agent(options, thread.state, records, servers)
             thread.resume()
             result = thread.run(agent)
-        print_difference(store, origin, target)
+        print_difference(store, origin, target, beside=True)
     tell(f"the other history is thread {thread_id}")
-    if result.stop not in ("done", "truncated"):
-        complain(result.error or f"it stopped: {result.stop}")
-        return 1
-    return 0
+    explain(result, thread_id)
+    return EXIT_CODES[result.stop]
+
+
+def _servers(options: argparse.Namespace) -> AbstractContextManager[McpServers | None]:
+    """Recorded results need nobody who could give others."""
+    if options.tools == "recorded":
+        return nullcontext()
+    return tool_servers(options, configuration(options))
 
 
 def _last_question(records: list[RecordedEvent], origin: str) -> int:
@@ -52,8 +61,13 @@ def _last_question(records: list[RecordedEvent], origin: str) -> int:
     return asked[-1]
 
 
-def _agent(options: argparse.Namespace, state: ThreadState, records: list[RecordedEvent]) -> Agent:
-    agent = agent_for(options, configuration(options), state)
+def _agent(
+    options: argparse.Namespace,
+    state: ThreadState,
+    records: list[RecordedEvent],
+    servers: McpServers | None,
+) -> Agent:
+    agent = agent_for(options, configuration(options), state, servers)
     if options.tools == "real":
         return agent
     recording = Recording(record.event for record in records)
