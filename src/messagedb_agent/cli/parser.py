@@ -274,8 +274,8 @@ def _add_doctor(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--replay",
         action="store_true",
-        help="also fold every thread of the category and report those that this version "
-        "can not read or go on with",
+        help="also replay every thread of the category and report those that this version "
+        "can not read, go on with, or decides otherwise about",
     )
 
 

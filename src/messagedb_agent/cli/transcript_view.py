@@ -9,6 +9,7 @@ from typing import Any
 from messagedb_agent.cli.markdown import rendered
 from messagedb_agent.cli.terminal import has_colour, paint, visible
 from messagedb_agent.cli.text import one_line, shorten
+from messagedb_agent.cli.usage_view import add_call, cost_in_words, no_usage
 from messagedb_agent.events import agent, system, tool, user
 from messagedb_agent.events.base import Event, RecordedEvent
 from messagedb_agent.projections.transcript import Voice, entry
@@ -92,6 +93,11 @@ def _answer(
         facts.append(duration((record.time - claimed.time).total_seconds() * 1000))
     if tokens := total_tokens(event.token_usage):
         facts.append(f"{tokens:,} tokens")
+    usage = no_usage()
+    add_call(usage, event.model_name, event.token_usage)
+    # What stand-ins cost, and what nobody knows, is not worth a word with each answer.
+    if usage["cost_usd"]:
+        facts.append(cost_in_words(usage["cost_usd"]))
     lines = [f"\n{_head('assistant', record, facts)}"]
     # The calls are told by the steps that run them, or by the questions whether they may.
     if text := entry(_without_calls(event)).text.strip():

@@ -35,6 +35,10 @@ class AppendOnly(Sequence[T], Generic[T]):
         longer.extend(items)
         return _of(longer)
 
+    def continues(self, earlier: AppendOnly[T]) -> bool:
+        """Whether this is `earlier` and more; False also where finding out would mean comparing."""
+        return self._items is earlier._items and self._length >= earlier._length
+
     def _own_items(self) -> list[T]:
         """The shared list if nobody has extended it yet, or else a copy."""
         items = self._items

@@ -61,11 +61,11 @@ def run(options: argparse.Namespace) -> int:
 
 def _replay(options: argparse.Namespace, config: Config) -> bool:
     from messagedb_agent.cli.replay import replay_category
-    from messagedb_agent.cli.wiring import category_of, reader
+    from messagedb_agent.cli.wiring import category_of, writer
 
     count, problems = 0, 0
-    with reader(config) as connection:
-        for stream_name, problem in replay_category(connection, category_of(options)):
+    with writer(config) as store:
+        for stream_name, problem in replay_category(store, category_of(options)):
             count += 1
             if problem is not None:
                 problems += 1

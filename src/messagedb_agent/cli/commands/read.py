@@ -10,7 +10,7 @@ from typing import Any
 
 from messagedb_agent.cli.listing import table, wanted_threads
 from messagedb_agent.cli.progress import Progress
-from messagedb_agent.cli.terminal import paint, say, tell, visible, write
+from messagedb_agent.cli.terminal import complain, paint, say, tell, visible, write
 from messagedb_agent.cli.transcript_view import STYLES, blocks, title_of
 from messagedb_agent.cli.usage_view import add_call, in_words, no_usage, summed
 from messagedb_agent.cli.wiring import category_of, configuration, reader, writer
@@ -50,6 +50,7 @@ def show(options: argparse.Namespace) -> int:
         return 0
     if not options.events:
         return _print_transcript(rows, full=options.full)
+    _say_what_is_missing(rows)
     first, last = rows[0], rows[-1]
     title = f"thread {last.stream_name.partition('-')[2]} · {len(rows)} events"
     say(paint(f"{title} · {first.time:%Y-%m-%d %H:%M} to {last.time:%Y-%m-%d %H:%M} UTC", "bold"))
@@ -87,7 +88,17 @@ def _follow(options: argparse.Namespace) -> int:
     return 0
 
 
+def _say_what_is_missing(rows: Sequence[EventRow]) -> None:
+    if rows[0].type == "ThreadForked":
+        origin = from_json(rows[0].data or "{}").get("origin_stream_name")
+        complain(
+            f"{origin}, from which this thread was forked, is missing; `./cli import` of its "
+            "export brings it back"
+        )
+
+
 def _print_transcript(rows: Sequence[EventRow], *, full: bool) -> int:
+    _say_what_is_missing(rows)
     records = [decode(row) for row in rows]
     first, last = rows[0], rows[-1]
     when = f"{first.time:%Y-%m-%d %H:%M} to {last.time:%Y-%m-%d %H:%M} UTC"
