@@ -55,6 +55,7 @@ def drive(
         options.format, thread_id, show_thinking=options.show_thinking, introduce=not in_chat
     )
     with (
+        reporter,
         observed(config, thread_id) as observation,
         tool_servers(options, config) as servers,
     ):

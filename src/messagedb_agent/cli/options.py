@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from typing import Any
 
 from messagedb_agent.store.stream import DEFAULT_CATEGORY, DEFAULT_VERSION
@@ -60,7 +61,7 @@ def add_agent_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--policy",
         metavar="FILE",
-        help="TOML file with rules for tool calls (docs/how-to/approvals)",
+        help="TOML file with rules for tool calls (docs/how-to/approvals.md)",
     )
     parser.add_argument(
         "--max-steps", metavar="N", type=count, help="model and tool calls before the turn stops"
@@ -69,6 +70,9 @@ def add_agent_options(parser: argparse.ArgumentParser) -> None:
         "--max-tokens", metavar="N", type=count, help="tokens before the turn stops"
     )
     parser.add_argument("--max-seconds", metavar="N", type=count, help="time before the turn stops")
+    parser.add_argument(
+        "--max-cost", metavar="USD", type=amount, help="cost in US dollars before the turn stops"
+    )
     parser.add_argument(
         "--workspace", metavar="DIR", help="folder that file tools may use (default: current)"
     )
@@ -80,7 +84,7 @@ def add_mcp_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mcp",
         metavar="FILE",
-        help="JSON file that names MCP servers (default: MCP_CONFIG; docs/how-to/mcp)",
+        help="JSON file that names MCP servers (default: MCP_CONFIG; docs/how-to/mcp.md)",
     )
 
 
@@ -135,6 +139,25 @@ def position(text: str) -> int:
     if not text.isdecimal() or int(text) >= 1 << 62:
         raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a position: 0, 1, 2 and so on")
     return int(text)
+
+
+def amount(text: str) -> float:
+    """A sum of money."""
+    found = number(text, 1e9, "an amount of US dollars above 0")
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not an amount of US dollars above 0")
+    return found
+
+
+def number(text: str, maximum: float, what: str) -> float:
+    """A number from 0 to a maximum."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= maximum:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not {what}")
+    return value
 
 
 def names(text: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,7 @@ from messagedb_agent.cli import model
 from messagedb_agent.cli.difference import side_by_side, unified
 from messagedb_agent.cli.editor import edit_text
 from messagedb_agent.cli.page import page
+from messagedb_agent.cli.progress import Progress
 from messagedb_agent.cli.terminal import complain, say, tell, visible, write
 from messagedb_agent.cli.wiring import category_of, configuration, reader, writer
 from messagedb_agent.engine import transfer, travel
@@ -81,9 +83,10 @@ def rewind(options: argparse.Namespace) -> int:
 
 def replay(options: argparse.Namespace) -> int:
     """Derive every decision again and report the first that differs."""
-    with on_thread(options, options.thread) as (store, stream_name):
+    with on_thread(options, options.thread) as (store, stream_name), Progress("replaying"):
         records = read_history(store, stream_name, options.at)
-    for divergence in travel.replay(records):
+        divergences = list(islice(travel.replay(records), 1))
+    for divergence in divergences:
         complain(
             f"position {divergence.position}: recorded {divergence.recorded}, "
             f"but {divergence.derived}"
@@ -120,7 +123,7 @@ def print_difference(store: EventStore, first: str, second: str, *, beside: bool
 
 def export(options: argparse.Namespace) -> int:
     """Write a thread to a file, or to stdout."""
-    with on_thread(options, options.thread) as (store, stream_name):
+    with on_thread(options, options.thread) as (store, stream_name), Progress("exporting"):
         if options.format == "jsonl":
             lines = transfer.export_thread(store, stream_name)
             text, what = "".join(f"{line}\n" for line in lines), f"{len(lines) - 1} events"
@@ -143,7 +146,7 @@ def import_(options: argparse.Namespace) -> int:
     if options.thread_id:
         rename = build_stream_name(options.category, options.version, options.thread_id)
     lines = _read_lines(options.file)
-    with writer(configuration(options)) as store:
+    with writer(configuration(options)) as store, Progress("importing"):
         stream_name = transfer.import_thread(store, lines, rename)
     say(parse_stream_name(stream_name).thread_id)
     return 0

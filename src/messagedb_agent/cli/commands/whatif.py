@@ -10,6 +10,7 @@ import msgspec
 from messagedb_agent.cli.commands.travel import on_thread, print_difference
 from messagedb_agent.cli.mcp import tool_servers
 from messagedb_agent.cli.outcome import EXIT_CODES, explain
+from messagedb_agent.cli.progress import Progress
 from messagedb_agent.cli.terminal import tell
 from messagedb_agent.cli.wiring import agent_for, configuration
 from messagedb_agent.engine.agent import Agent
@@ -36,8 +37,10 @@ def run(options: argparse.Namespace) -> int:
         with _servers(options) as servers, AgentThread(store, target) as thread:
             agent = _agent(options, thread.state, records, servers)
             thread.resume()
-            result = thread.run(agent)
-        print_difference(store, origin, target, beside=True)
+            with Progress(f"asking {agent.llm.model_name}"):
+                result = thread.run(agent)
+        if not print_difference(store, origin, target, beside=True):
+            tell("both say the same")
     tell(f"the other history is thread {thread_id}")
     explain(result, thread_id)
     return EXIT_CODES[result.stop]
