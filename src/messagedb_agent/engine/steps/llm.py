@@ -28,6 +28,7 @@ from messagedb_agent.events.agent import (
 from messagedb_agent.events.base import JSONObject
 from messagedb_agent.events.json_text import to_json
 from messagedb_agent.llm.base import Completion, ModelRequest
+from messagedb_agent.observability.redaction import without_secrets
 from messagedb_agent.projections.llm_context import LLM_CONTEXT, LLMContext
 from messagedb_agent.projections.messages import Message
 from messagedb_agent.projections.next_step import CallModel
@@ -159,7 +160,7 @@ def _storable(arguments: Any) -> Any:
 
 def _failure(error: ModelCallError, attempt: int, *, again: bool) -> LLMCallFailed:
     return LLMCallFailed(
-        error_message=str(error),
+        error_message=without_secrets(str(error)),
         retry_count=attempt - 1,
         error_type=error.error_type,
         retryable=again,
@@ -168,7 +169,7 @@ def _failure(error: ModelCallError, attempt: int, *, again: bool) -> LLMCallFail
 
 def _unavailable(error: ModelUnavailableError, attempt: int) -> LLMCallFailed:
     return LLMCallFailed(
-        error_message=str(error),
+        error_message=without_secrets(str(error)),
         retry_count=attempt - 1,
         error_type="unavailable",
         retryable=False,
