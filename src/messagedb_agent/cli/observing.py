@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -44,19 +44,35 @@ class Observation:
             spans.close()
 
 
+Observe = Callable[[str], AbstractContextManager[Observation]]
+"""Observes a thread, given by its id, while a block runs."""
+
+
+@contextmanager
+def observatory(config: Config) -> Iterator[Observe]:
+    """What observes threads, also several at once, as ENABLE_TRACING and the LOG_ variables say."""
+    bridge_library_logs()
+    telemetry: Telemetry | None = None
+    if config.enable_tracing:
+        from messagedb_agent.observability.telemetry import Telemetry as Sender
+
+        telemetry = Sender(config.environ)
+
+    @contextmanager
+    def observe(thread_id: str) -> Iterator[Observation]:
+        run_id = str(uuid4())
+        with bound(thread_id=thread_id, run_id=run_id):
+            yield Observation(thread_id, run_id, telemetry)
+
+    try:
+        yield observe
+    finally:
+        if telemetry is not None:
+            telemetry.close()
+
+
 @contextmanager
 def observed(config: Config, thread_id: str) -> Iterator[Observation]:
-    """Observe what is done in the block as ENABLE_TRACING and the LOG_ variables say."""
-    bridge_library_logs()
-    run_id = str(uuid4())
-    with bound(thread_id=thread_id, run_id=run_id):
-        if not config.enable_tracing:
-            yield Observation(thread_id, run_id, None)
-            return
-        from messagedb_agent.observability.telemetry import Telemetry
-
-        telemetry = Telemetry(config.environ)
-        try:
-            yield Observation(thread_id, run_id, telemetry)
-        finally:
-            telemetry.close()
+    """Observe what is done with one thread in the block."""
+    with observatory(config) as observe, observe(thread_id) as observation:
+        yield observation

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Protocol
 
 import msgspec
 
 from messagedb_agent.engine.agent import Agent
 from messagedb_agent.engine.live import Announcer
+from messagedb_agent.engine.recorder import Annotate, Observer, no_annotations
 from messagedb_agent.engine.thread import AgentThread
 from messagedb_agent.errors import (
     AgentError,
@@ -31,6 +33,33 @@ LONGEST_BACKOFF_SECONDS = 60.0
 
 AgentFor = Callable[[ThreadState], Agent]
 """Gives the agent that drives a thread."""
+
+
+class Observed(Protocol):
+    """Lets others see one drive of one thread: `driving` gives what an `AgentThread` takes."""
+
+    def begin(self) -> None:
+        """From here on events are new, not history."""
+        ...
+
+    def driving(self) -> AbstractContextManager[tuple[tuple[Observer, ...], Annotate]]:
+        """Observers and an annotation, for as long as the thread is open."""
+        ...
+
+
+class Unobserved:
+    """Nobody looks on."""
+
+    def begin(self) -> None:
+        """Nothing to begin."""
+
+    def driving(self) -> AbstractContextManager[tuple[tuple[Observer, ...], Annotate]]:
+        """Nothing to add."""
+        return nullcontext(((), no_annotations))
+
+
+Observe = Callable[[str], AbstractContextManager[Observed]]
+"""Observes a thread, given by its id, while a block runs."""
 
 
 class Again(msgspec.Struct, frozen=True):
@@ -55,12 +84,14 @@ class Driver:
         *,
         limits: Sequence[Limit] = (),
         announcer: Announcer | None = None,
+        observe: Observe = lambda _thread_id: nullcontext(Unobserved()),
         complain: Callable[[str], None] = lambda _line: None,
     ) -> None:
         self._store = store
         self._agent_for = agent_for
         self._limits = tuple(limits)
         self._announcer = announcer or Announcer(store)
+        self._observe = observe
         self._complain = complain
         self._mutex = threading.Lock()
         self._threads: set[AgentThread] = set()
@@ -101,16 +132,22 @@ class Driver:
         return None
 
     def _run(self, stream_name: str) -> None:
-        voice = self._announcer.voice(stream_name)
+        voice, name = self._announcer.voice(stream_name), parse_stream_name(stream_name)
         with (
+            self._observe(name.thread_id) as observed,
+            observed.driving() as (observers, annotate),
             AgentThread(
-                self._store, stream_name, observers=(voice.on_event,), on_delta=voice.on_delta
+                self._store,
+                stream_name,
+                observers=(*observers, voice.on_event),
+                on_delta=voice.on_delta,
+                annotate=annotate,
             ) as thread,
             self._driving(thread),
         ):
             agent = self._agent_for(thread.state)
-            category = parse_stream_name(stream_name).category
-            with slots(self._store, self._limits, agent.llm.model_name, category):
+            with slots(self._store, self._limits, agent.llm.model_name, name.category):
+                observed.begin()
                 voice.begin()
                 thread.run(agent)
 

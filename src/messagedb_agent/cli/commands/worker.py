@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from messagedb_agent.cli.mcp import tool_servers
+from messagedb_agent.cli.observing import observatory
 from messagedb_agent.cli.terminal import complain, tell
 from messagedb_agent.cli.wiring import agent_for, category_of, configuration, tools_for, writer
 from messagedb_agent.config import Config
@@ -52,6 +53,7 @@ def run(options: argparse.Namespace) -> int:
 
     with (
         tool_servers(options, config) as servers,
+        observatory(config) as observe,
         writer(
             config,
             max_connections=options.concurrency + _SPARE_CONNECTIONS,
@@ -65,7 +67,9 @@ def run(options: argparse.Namespace) -> int:
         with store.connection() as connection:
             if note := install(connection, category_of(options)):
                 complain(note)
-        driver = Driver(store, agents, limits=limits, announcer=announcer, complain=complain)
+        driver = Driver(
+            store, agents, limits=limits, announcer=announcer, observe=observe, complain=complain
+        )
         service = WorkerService(name, conninfo, driver, settings, complain)
         finished = service.serve(lambda: tell(f"{name} serves queue {settings.queue}"))
     tell("stopped" if finished else "stopped before all steps had ended; others go on with them")
