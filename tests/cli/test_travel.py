@@ -115,6 +115,21 @@ def test_an_edited_fork_begins_with_what_the_editor_left(
     assert said == ["Eight by seven?"]
 
 
+def test_a_question_that_a_fork_shares_can_be_edited_and_asked_again(
+    command: Command, origin: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDITOR", "sed -i s/Six/Eight/")
+    command("fork", origin, "--thread-id", "fork")
+
+    edited = command("fork", "fork", "--edit", "--thread-id", "edited")
+    asked = command("whatif", "fork", "--model", model(tmp_path, "two.json", "Forty-two."))
+
+    assert (edited.code, asked.code) == (0, 0)
+    assert "Eight by seven?" in command("show", "edited").out
+    assert "Six" not in command("show", "edited").out
+    assert "Forty-two." in asked.out
+
+
 def test_whatif_shows_both_histories_beside_each_other(
     command: Command, origin: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -78,6 +78,19 @@ def test_a_fork_is_one_event_and_has_the_history_of_its_origin(store: MemoryStor
     assert read_state(store, FORK).context == read_state(store, ORIGIN).context
 
 
+def test_a_fork_reads_nothing_of_its_origin(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*_: object, **__: object) -> None:
+        pytest.fail("the time that a fork takes must not depend on the origin's length")
+
+    monkeypatch.setattr(store, "read", read)
+
+    fork_thread(store, ORIGIN, FORK)
+
+    assert store.version(FORK) == 0
+
+
 def test_a_fork_and_its_origin_go_their_own_ways(store: MemoryStore) -> None:
     fork_thread(store, ORIGIN, FORK)
     agent, _ = agent_saying({}, {}, {"text": "third"})

@@ -40,10 +40,10 @@ def fork(options: argparse.Namespace) -> int:
     """Begin a thread that continues another one."""
     thread_id = options.thread_id or generate_thread_id()
     target = build_stream_name(options.category, options.version, thread_id)
-    with on_thread(options, options.thread) as (store, origin):
-        position, message = options.at, options.message
+    with on_thread(options, options.thread) as (store, named):
+        origin, position, message = named, options.at, options.message
         if options.edit:
-            position, message = _edited(store, origin, position)
+            origin, position, message = _edited(store, named, position)
         chosen = _with_model(options, store, origin, position) if options.model else None
         position = travel.fork_thread(
             store, origin, target, position, message=message, configuration=chosen
@@ -188,15 +188,16 @@ def _timeless(event: Event) -> Event:
     return event
 
 
-def _edited(store: EventStore, origin: str, position: int | None) -> tuple[int, str]:
-    """The position before a user message, and what the person makes of the message."""
+def _edited(store: EventStore, origin: str, position: int | None) -> tuple[str, int, str]:
+    """The stream and position before a user message, and what the person makes of the message."""
     records = [
         record
         for record in read_history(store, origin, position)
-        if isinstance(record.event, UserMessageAdded) and record.stream_name == origin
+        if isinstance(record.event, UserMessageAdded) and record.position > 0
     ]
-    if not records or records[-1].position == 0:
+    if not records:
         raise UsageError("there is no user message to edit; name its position with --at")
     event = records[-1].event
     assert isinstance(event, UserMessageAdded)
-    return records[-1].position - 1, edit_text(event.message)
+    # It may be one that the thread shares with the one it was forked from.
+    return records[-1].stream_name, records[-1].position - 1, edit_text(event.message)

@@ -32,8 +32,8 @@ def run(options: argparse.Namespace) -> int:
     target = build_stream_name(options.category, options.version, thread_id)
     with on_thread(options, options.thread) as (store, origin):
         records = read_history(store, origin)
-        position = options.at if options.at is not None else _last_question(records, origin)
-        fork_thread(store, origin, target, position, reason="what if")
+        source, position = (origin, options.at) if options.at is not None else _question(records)
+        fork_thread(store, source, target, position, reason="what if")
         with _servers(options) as servers, AgentThread(store, target) as thread:
             agent = _agent(options, thread.state, records, servers)
             thread.resume()
@@ -53,15 +53,12 @@ def _servers(options: argparse.Namespace) -> AbstractContextManager[McpServers |
     return tool_servers(options, configuration(options))
 
 
-def _last_question(records: list[RecordedEvent], origin: str) -> int:
-    asked = [
-        record.position
-        for record in records
-        if isinstance(record.event, UserMessageAdded) and record.stream_name == origin
-    ]
+def _question(records: list[RecordedEvent]) -> tuple[str, int]:
+    """Where the last user message is recorded: perhaps in a thread that this one came from."""
+    asked = [record for record in records if isinstance(record.event, UserMessageAdded)]
     if not asked:
-        raise UsageError("the thread has no user message of its own; name a position with --at")
-    return asked[-1]
+        raise UsageError("the thread has no user message; name a position with --at")
+    return asked[-1].stream_name, asked[-1].position
 
 
 def _agent(
