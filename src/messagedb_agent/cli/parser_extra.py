@@ -95,7 +95,7 @@ def _add_stats(commands: Subparsers, common: argparse.ArgumentParser) -> None:
         common,
         "stats",
         lazily("stats", "run"),
-        "tokens, latencies and failures",
+        "tokens, costs, latencies and failures",
         examples="  ./cli stats\n  ./cli stats --by tool --days 30 --format json",
     )
     parser.add_argument(
