@@ -7,7 +7,7 @@ import pytest
 from tests.acceptance.conftest import Cli
 
 WRONG: list[tuple[list[str], int, str]] = [
-    (["nonsense"], 2, "invalid choice"),
+    (["nonsense"], 2, "there is no command nonsense"),
     (["start"], 2, "the message is empty"),
     (["start", ""], 2, "empty"),
     (["start", "hi", "--bogus"], 2, "unrecognized"),

@@ -96,3 +96,23 @@ def test_what_follows_quit_is_not_said(command: Command) -> None:
 
 def test_programs_are_sent_to_message(command: Command) -> None:
     assert command("chat", "--format", "json").code == 2
+
+
+def test_hints_are_what_can_be_typed_in_the_chat(command: Command, script: str) -> None:
+    waiting = talk(command, "write", model=script)
+    limited = command("chat", "--model", script, "--max-steps", "1", "--auto-approve", stdin="go\n")
+
+    assert "waits for approval: `/approve " in waiting.err
+    assert "stopped at max_steps; `/continue` goes on" in limited.err
+    assert "./cli" not in waiting.err + limited.err
+
+
+def test_an_ended_thread_is_reopened_from_within(command: Command) -> None:
+    command("start", "What is 1 + 1?", "--thread-id", "old")
+    command("end", "old")
+
+    ended = command("chat", "old", stdin="What is 2 + 2?\n/reopen\nWhat is 3 + 3?\n")
+
+    assert "has ended; /reopen reopens it" in ended.err
+    assert "3 + 3 = 6" in ended.out
+    assert said(command) == ["What is 1 + 1?", "What is 3 + 3?"]

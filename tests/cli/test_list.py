@@ -47,6 +47,28 @@ def test_a_title_is_the_name_or_else_the_first_message(command: Command, past: P
     assert unnamed.endswith(f"  Where is \\x1b[31mit{'?' * 20}…")
 
 
+def test_the_table_tells_what_each_thread_cost(command: Command, past: Past) -> None:
+    used = {"input_tokens": 1000, "output_tokens": 100, "total_tokens": 1100}
+    for model in ("claude-sonnet-4-5@20250929", "nobody-knows", "offline"):
+        answer = LLMResponseReceived(response_text="x", model_name=model, token_usage=used)
+        past((*asked(model), answer))
+
+    head, free, unknown, paid = command("list").out.splitlines()
+
+    end = head.index("COST") + len("COST")
+    assert [line[:end].split()[-1] for line in (free, unknown, paid)] == ["0", "?", "$0.0045"]
+
+
+def test_a_fork_is_called_what_its_origin_was_asked(command: Command) -> None:
+    command("start", "What is 1 + 1?", "--thread-id", "origin")
+    command("fork", "origin", "--thread-id", "fork")
+
+    fork = command("list").out.splitlines()[1]
+
+    assert fork.startswith("fork ")
+    assert fork.endswith("  What is 1 + 1?")
+
+
 def test_json_has_the_keys_that_programs_know(command: Command, past: Past) -> None:
     thread_id = past(WAITING)
 

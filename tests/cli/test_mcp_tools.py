@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +50,50 @@ class Cli:
         content = json.dumps({"mcpServers": servers})
         (self._folder / "mcp.json").write_text(content, encoding="utf-8")
 
-    def __call__(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def counted_server(self, name: str) -> Path:
+        """Name a server that adds; the file it writes a line to whenever it is started."""
+        log = self._folder / "starts.txt"
+        program = 'echo started >>"$1"; exec "$2" "$3"'
+        self.servers(
+            **{
+                name: {
+                    "command": "sh",
+                    "args": ["-c", program, "sh", str(log), sys.executable, str(PROGRAM)],
+                    "startup_timeout": PATIENCE_SECONDS,
+                    "permission": "allow",
+                }
+            }
+        )
+        return log
+
+    @contextmanager
+    def worker(self, *arguments: str) -> Iterator[None]:
+        """A worker that serves while the block runs."""
+        with subprocess.Popen(
+            [sys.executable, "-m", "messagedb_agent.cli", "worker", *arguments, *self._common],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self._folder,
+            env=self._environment,
+        ) as process:
+            assert process.stderr is not None
+            try:
+                assert any("serves queue" in line for line in process.stderr)
+                yield
+                process.terminate()
+                process.communicate(timeout=PATIENCE_SECONDS)
+                assert process.returncode == 0
+            finally:
+                process.kill()
+
+    def __call__(
+        self, command: str, *arguments: str, stdin: str = ""
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "messagedb_agent.cli", command, *arguments, *self._common],
-            stdin=subprocess.DEVNULL,
+            input=stdin,
             capture_output=True,
             text=True,
             cwd=self._folder,
@@ -139,3 +181,36 @@ def test_a_wrong_file_is_told_in_one_line_and_nothing_is_written(
     assert "unknown field `permision`" in refused.stderr
     assert refused.stderr.count("\n") == 1
     assert store.version(f"{category}-one") == -1
+
+
+def test_a_chat_starts_each_server_once(cli: Cli, store: MessageDBClient, category: str) -> None:
+    numbers = ("some__add", {"a": 2, "b": 3})
+    cli.script.write_text(calls(numbers, "five", numbers, "five again"), encoding="utf-8")
+    log = cli.counted_server("some")
+
+    done = cli("chat", "--model", f"scripted:{cli.script}", stdin="Add\nAgain\n")
+
+    assert (done.returncode, done.stdout) == (0, "five\nfive again\n"), done.stderr
+    assert log.read_text(encoding="utf-8").splitlines() == ["started"]
+
+
+def test_a_worker_has_the_tools_of_its_servers(
+    cli: Cli, store: MessageDBClient, category: str
+) -> None:
+    numbers = ("some__add", {"a": 2, "b": 3})
+    cli.script.write_text(calls(numbers, "five", numbers, "five again"), encoding="utf-8")
+    log = cli.counted_server("some")
+    model = ("--model", f"scripted:{cli.script}")
+
+    with cli.worker(*model):
+        first = cli("start", "Add", "--thread-id", "one", "--no-wait", "--follow")
+        second = cli("start", "Add", "--thread-id", "two", "--no-wait", "--follow")
+        again = cli("message", "one", "Again", "--no-wait", "--follow")
+
+    assert (first.returncode, first.stdout) == (0, "five\n"), first.stderr
+    assert (second.returncode, second.stdout) == (0, "five\n"), second.stderr
+    assert (again.returncode, again.stdout) == (0, "five again\n"), again.stderr
+    assert log.read_text(encoding="utf-8").splitlines() == ["started"]
+    events = [record.event for record in store.read(f"{category}-one")]
+    (configured,) = (event for event in events if isinstance(event, AgentConfigured))
+    assert "some__add" in [tool["name"] for tool in configured.tools]

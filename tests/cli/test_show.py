@@ -58,6 +58,19 @@ def test_a_transcript_tells_who_said_what_and_how_long_it_took(
     assert "configured" not in shown
 
 
+def test_each_answer_tells_what_it_cost_where_that_is_known(command: Command, past: Past) -> None:
+    used = {"input_tokens": 1000, "output_tokens": 100, "total_tokens": 1100}
+    answers = [
+        LLMResponseReceived(response_text="x", model_name=name, token_usage=used)
+        for name in ("claude-sonnet-4-5@20250929", "nobody-knows")
+    ]
+
+    shown = command("show", past((*THREAD[:2], *answers))).out
+
+    assert "claude-sonnet-4-5@20250929 · 1,100 tokens · $0.0045\n" in shown
+    assert "nobody-knows · 1,100 tokens\n" in shown
+
+
 def test_long_results_are_folded_unless_all_is_wanted(command: Command, past: Past) -> None:
     thread = past(THREAD)
 

@@ -56,6 +56,7 @@ def test_by_day(command: Command, past: Past) -> None:
         "input_tokens": 998,
         "output_tokens": 2,
         "total_tokens": 1000,
+        "cost_usd": None,
         "p50_ms": 50,
         "p95_ms": 2000,
         "tool_calls": 3,
@@ -70,6 +71,20 @@ def test_by_model(command: Command, past: Past) -> None:
 
     assert (big["model"], big["total_tokens"], big["model_failures"]) == ("big", 900, 1)
     assert (small["model"], small["tool_calls"], small["tool_failures"]) == ("small", 2, 1)
+
+
+def test_costs_are_told_where_prices_are_known(command: Command, past: Past) -> None:
+    used = {"input_tokens": 1000, "output_tokens": 100, "total_tokens": 1100}
+    model = "claude-sonnet-4-5@20250929"
+    past((
+        LLMCallRequested(model_name=model),
+        LLMResponseReceived(response_text="x", model_name=model, token_usage=used),
+    ))  # fmt: skip
+
+    head, row = command("stats", "--by", "model").out.splitlines()
+
+    assert row[: head.index("COST") + 4].split()[-1] == "$0.0045"
+    assert command("stats", "--format", "json").json()[0]["cost_usd"] == 0.0045
 
 
 def test_by_tool(command: Command, past: Past) -> None:

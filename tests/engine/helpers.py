@@ -10,6 +10,7 @@ from uuid import uuid4
 from messagedb_agent.engine.agent import Agent
 from messagedb_agent.engine.result import RunResult
 from messagedb_agent.engine.thread import AgentThread
+from messagedb_agent.engine.travel import replay
 from messagedb_agent.events import (
     LLMCallFailed,
     LLMCallRequested,
@@ -153,6 +154,7 @@ def violations(records: Sequence[RecordedEvent]) -> list[str]:
     if [record.position for record in records] != list(range(len(records))):
         found.append("positions have gaps")
     events = [record.event for record in records]
+    found += [f"{each.position}: {each.derived}" for each in replay(records)]
     return found + _odd_claims(events) + _odd_outcomes(events) + _unheard(events)
 
 

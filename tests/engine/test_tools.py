@@ -490,3 +490,24 @@ def test_transactional_and_other_calls_of_one_response_all_end(
     assert set(outcomes(client, stream)) == {"a", "b", "c", "d"}
     assert entries(ledger) == ["x"]
     assert violations(list(client.read(stream))) == []
+
+
+def test_what_an_exception_tells_of_secrets_is_not_recorded(
+    memory: MemoryStore, stream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://agent:planted-pw@db/x")
+    monkeypatch.setenv("SOME_API_KEY", "planted-key")
+
+    @tool(permission="allow")
+    def careless() -> str:
+        """Fail as libraries do."""
+        raise RuntimeError(
+            "no route to postgresql://agent:planted-pw@db/x, tried with planted-key "
+            "and Authorization: Bearer planted.token.123"
+        )
+
+    say(memory, stream, "go", agent_of([calls(call("careless")), {"text": "oh"}], careless))
+
+    (failed,) = (e for e in events_of(memory, stream) if isinstance(e, ToolExecutionFailed))
+    assert "no route to" in failed.error_message
+    assert "planted" not in str(events_of(memory, stream))

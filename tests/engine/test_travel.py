@@ -21,6 +21,7 @@ from messagedb_agent.events import (
     ThreadForked,
     ToolExecutionCompleted,
     ToolExecutionFailed,
+    UnknownEvent,
     UserMessageAdded,
 )
 from messagedb_agent.events.base import Event
@@ -76,6 +77,19 @@ def test_a_fork_is_one_event_and_has_the_history_of_its_origin(store: MemoryStor
 
     assert store.version(FORK) == 0
     assert read_state(store, FORK).context == read_state(store, ORIGIN).context
+
+
+def test_a_fork_reads_nothing_of_its_origin(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*_: object, **__: object) -> None:
+        pytest.fail("the time that a fork takes must not depend on the origin's length")
+
+    monkeypatch.setattr(store, "read", read)
+
+    fork_thread(store, ORIGIN, FORK)
+
+    assert store.version(FORK) == 0
 
 
 def test_a_fork_and_its_origin_go_their_own_ways(store: MemoryStore) -> None:
@@ -212,6 +226,18 @@ def test_a_thread_may_be_imported_under_another_name_beside_itself(store: Memory
     assert read_state(store, COPY).context == read_state(store, ORIGIN).context
 
 
+def test_what_this_version_reads_otherwise_is_exported_as_it_is_stored(
+    store: MemoryStore,
+) -> None:
+    newer = UnknownEvent(type_name="UserMessageAdded", data={"message": "hi", "mood": "glad"})
+    store.append(ORIGIN, [NewEvent(event=newer)])
+    other = MemoryStore()
+
+    import_thread(other, export_thread(store, ORIGIN))
+
+    assert '"mood"' in (list(other.read(ORIGIN))[-1].data_text or "")
+
+
 def test_importing_what_is_there_already_changes_nothing(store: MemoryStore) -> None:
     import_thread(store, list(export_thread(store, ORIGIN)))
 
@@ -227,6 +253,8 @@ def test_importing_what_is_there_already_changes_nothing(store: MemoryStore) -> 
         lambda lines: [*lines[:2], *lines[3:]],
         lambda lines: [*lines, "{"],
         lambda lines: lines[:1],
+        lambda lines: lines[:-1],
+        lambda lines: [line.replace("done", "gone") for line in lines],
     ],
 )
 def test_a_file_that_is_no_whole_export_is_refused_and_writes_nothing(

@@ -16,7 +16,8 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from messagedb_agent.store import schema
-from tests.observability.collector import Collector
+from messagedb_agent.workers.schema import install
+from tests.observability.collector import Collector, attributes_of
 from tests.observability.conversation import ANSWER, ASK, THREAD
 from tests.postgres import NewDatabase
 
@@ -54,10 +55,14 @@ class Cli:
     def script(self, *steps: dict[str, Any]) -> None:
         (self.folder / "script.json").write_text(json.dumps(list(steps)), encoding="utf-8")
 
-    def begin(self, *arguments: str) -> subprocess.Popen[str]:
+    def begin(self, *arguments: str, allow: bool = True) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "messagedb_agent.cli", *arguments]
+        if allow:
+            command.append("--auto-approve")
+        if arguments[0] in ("start", "message", "continue"):
+            command += ["--model", f"scripted:{self.folder / 'script.json'}"]
         return subprocess.Popen(
-            [*command, "--model", f"scripted:{self.folder / 'script.json'}", "--auto-approve"],
+            command,
             cwd=self.folder,
             env=self.environ,
             stdout=subprocess.PIPE,
@@ -65,8 +70,8 @@ class Cli:
             text=True,
         )
 
-    def run(self, *arguments: str) -> tuple[int, str, str]:
-        process = self.begin(*arguments)
+    def run(self, *arguments: str, allow: bool = True) -> tuple[int, str, str]:
+        process = self.begin(*arguments, allow=allow)
         out, err = process.communicate(timeout=60)
         return process.returncode, out, err
 
@@ -116,6 +121,94 @@ def test_a_killed_turn_that_another_process_finishes_is_one_trace(
     )
     parents = [json.loads(row[2])["traceparent"].split("-")[1] for row in cli.events()]
     assert set(parents) == {root.trace_id}
+
+
+WRITE = {
+    "tool_calls": [{"name": "write_file", "arguments": {"path": "a.txt", "content": "hi"}}],
+    "usage": {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15},
+}
+
+
+def test_a_turn_through_everything_is_one_complete_trace(
+    dsn: str, tmp_path: Path, collector: Collector
+) -> None:
+    cli = Cli(dsn, tmp_path, MODEL_RETRY_PAUSE="0.01", **collector.environment())
+    overloaded = {"error_type": "overloaded", "message": "busy"}
+    refused = {"error_type": "authentication", "message": "no"}
+
+    # It waits for an approval; a process is killed after it; the model is overloaded, then
+    # refuses; in the end it answers.
+    cli.script(WRITE)
+    paused = cli.run("start", "write", "--thread-id", THREAD, allow=False)[0]
+    cli.run("approve", THREAD, allow=False)
+    cli.script(WRITE, {**ANSWER, "delay_seconds": 60})
+    process = cli.begin("continue", THREAD, allow=False)
+    cli.wait_for("LLMCallRequested", 2)
+    process.kill()
+    process.communicate()
+    cli.script(WRITE, {**ANSWER, "errors": [overloaded, refused]})
+    failed = cli.run("continue", THREAD, allow=False)[0]
+    cli.script(WRITE, ANSWER)
+    done, out, _ = cli.run("continue", THREAD, allow=False)
+
+    assert (paused, failed, done, out) == (3, 1, 0, "It is 42.\n")
+    spans = {span.span_id: span for span in collector.spans}
+    (root,) = (span for span in spans.values() if not span.parent_id)
+    assert {span.trace_id for span in spans.values()} == {root.trace_id}
+    assert {span.parent_id for span in spans.values()} - {""} <= set(spans)
+    outline = ((span.name, span.attributes.get("error.type")) for span in spans.values())
+    assert Counter(outline) == Counter(
+        [
+            ("invoke_agent messagedb-agent", None),
+            ("chat scripted", None),
+            ("invoke_agent messagedb-agent", "interrupted"),
+            ("execute_tool write_file", None),
+            ("chat scripted", "interrupted"),
+            ("invoke_agent messagedb-agent", "failed"),
+            ("chat scripted", "overloaded"),
+            ("chat scripted", "authentication"),
+            ("invoke_agent messagedb-agent", None),
+            ("chat scripted", None),
+        ]
+    )
+    for span in spans.values():
+        assert span.attributes["gen_ai.conversation.id"] == THREAD
+        assert span.attributes["gen_ai.operation.name"] == span.name.split()[0]
+        assert span.is_error is ("error.type" in span.attributes)
+    runs = {
+        attributes_of(point.attributes)["messagedb_agent.stop"]
+        for point in collector.metrics["messagedb_agent.runs"]
+    }
+    assert runs == {"waiting", "failed", "done"}
+    errors = {
+        attributes_of(point.attributes).get("error.type")
+        for point in collector.metrics["gen_ai.client.operation.duration"]
+    }
+    assert errors >= {None, "overloaded", "authentication"}
+
+
+def test_a_turn_that_a_worker_goes_on_with_stays_one_trace(
+    dsn: str, tmp_path: Path, collector: Collector
+) -> None:
+    cli = Cli(dsn, tmp_path, **collector.environment())
+    cli.script(WRITE, ANSWER)
+    cli.run("start", "write", "--thread-id", THREAD, allow=False)
+    with psycopg.connect(dsn) as connection:
+        install(connection, "agent:v0")
+    cli.run("approve", THREAD, allow=False)
+
+    worker = cli.begin("worker", "--model", f"scripted:{tmp_path / 'script.json'}", allow=False)
+    cli.run("continue", THREAD, "--no-wait", allow=False)
+    cli.wait_for("LLMResponseReceived", 2)
+    worker.terminate()
+    worker.communicate(timeout=60)
+
+    spans = {span.span_id: span for span in collector.spans}
+    (root,) = (span for span in spans.values() if not span.parent_id)
+    assert {span.trace_id for span in spans.values()} == {root.trace_id}
+    assert Counter(span.name for span in spans.values()) == Counter(
+        {"invoke_agent messagedb-agent": 2, "chat scripted": 2, "execute_tool write_file": 1}
+    )
 
 
 def test_secrets_come_out_nowhere(dsn: str, tmp_path: Path, collector: Collector) -> None:

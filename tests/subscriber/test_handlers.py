@@ -11,7 +11,7 @@ from messagedb_agent.events import (
     ToolExecutionCompleted,
     UserMessageAdded,
 )
-from messagedb_agent.events.codec import EventRow, decode_with_text
+from messagedb_agent.events.codec import EventRow, decode
 from messagedb_agent.store import MessageDBClient
 from messagedb_agent.store.base import NewEvent
 from messagedb_agent.store.memory import MemoryStore
@@ -121,7 +121,7 @@ def test_json_has_fields_that_this_program_does_not_know() -> None:
     record = recorded()[1]
     row = EventRow(record.id, "a-b", "UserMessageAdded", 0, 1, data, None, record.time)
 
-    shown = json.loads(printed(decode_with_text(row), output="json"))
+    shown = json.loads(printed(decode(row), output="json"))
 
     assert shown["data"]["mood"] == "fine"
 

@@ -58,13 +58,12 @@ def drive(
 ) -> int:
     """Run the thread here, or follow whoever runs it until the turn is over."""
     thread_id = parse_stream_name(stream_name).thread_id
+    in_chat = getattr(options, "in_chat", False)
     reporter = Reporter(
-        options.format,
-        thread_id,
-        show_thinking=options.show_thinking,
-        introduce=not getattr(options, "in_chat", False),
+        options.format, thread_id, show_thinking=options.show_thinking, introduce=not in_chat
     )
     with (
+        reporter,
         telemetry_for(config) as telemetry,
         observed(thread_id, telemetry) as observation,
         tool_servers(options, config) as servers,
@@ -81,7 +80,7 @@ def drive(
         result = _drive_or_follow(run, prepare, when_busy, may_follow=not options.no_follow)
         result = checked(options, result, run.drive)
         reporter.finish(result, stream_name)
-        explain(result, thread_id)
+        explain(result, thread_id, in_chat=in_chat)
     return EXIT_CODES[result.stop]
 
 

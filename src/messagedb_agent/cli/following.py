@@ -34,9 +34,10 @@ def leave_to_workers(options: argparse.Namespace, store: MessageDBClient, stream
     """The end of a command with --no-wait: say which thread it is, or follow it; the exit code."""
     thread_id = parse_stream_name(stream_name).thread_id
     if options.follow:
-        reporter = Reporter(options.format, thread_id, show_thinking=options.show_thinking)
-        result = watch_turn(store, stream_name, reporter)
-        reporter.finish(result, stream_name)
+        show_thinking = options.show_thinking
+        with Reporter(options.format, thread_id, show_thinking=show_thinking) as reporter:
+            result = watch_turn(store, stream_name, reporter)
+            reporter.finish(result, stream_name)
         explain(result, thread_id)
         return EXIT_CODES[result.stop]
     if options.format == "text":

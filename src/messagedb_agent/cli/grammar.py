@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import difflib
+import re
+import textwrap
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any, NoReturn
@@ -12,11 +15,23 @@ from messagedb_agent.errors import UsageError
 Subparsers = Any
 
 
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps examples as they are, and names with hyphens whole."""
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(text, width, break_on_hyphens=False)
+
+
 class CommandParser(argparse.ArgumentParser):
     """A parser that complains in one line."""
 
     def error(self, message: str) -> NoReturn:
         """One line instead of two."""
+        found = re.match(r"argument COMMAND: invalid choice: '(.*)' \(choose from (.*)\)$", message)
+        if found:
+            near = difflib.get_close_matches(found[1], re.findall(r"[\w-]+", found[2]), 1)
+            meant = f", but there is {near[0]}" if near else ""
+            message = f"there is no command {found[1]}{meant}"
         self.exit(2, f"messagedb-agent: {message} (see `{self.prog} --help`)\n")
 
 
@@ -53,7 +68,7 @@ def add_command(
         help=summary,
         description=f"{summary[0].upper()}{summary[1:]}.",
         epilog=f"examples:\n{examples}" if examples else None,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
     parser.set_defaults(run=run)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from messagedb_agent.cli.terminal import paint
 from messagedb_agent.cli.text import one_line, pad, shorten, terminal_width
+from messagedb_agent.engine.costs import cost_in_words
 from messagedb_agent.store.quick import QuickConnection
 from messagedb_agent.store.search import search_threads
 from messagedb_agent.store.threads import ThreadSummary, newest_threads
@@ -22,7 +23,7 @@ _TELLING = {
 _COLOURS = {"completed": "green", "failed": "red", "waiting": "yellow", "limit": "yellow"}
 _TITLE_WIDTH = 40
 _SHORT_ID = 8
-_WIDE = 118
+_WIDE = 127
 """From so many columns on, whole ids and titles fit beside each other."""
 
 
@@ -49,12 +50,14 @@ def wanted_threads(
         looked_at *= 8
 
 
-def table(threads: Sequence[ThreadSummary], titles: Mapping[str, str]) -> list[str]:
-    """The lines of the table, as wide as the terminal."""
+def table(
+    threads: Sequence[ThreadSummary], titles: Mapping[str, str], costs: Mapping[str, float | None]
+) -> list[str]:
+    """The lines of the table, as wide as the terminal; `costs` in dollars by stream name."""
     width = terminal_width()
     ids = _ids(threads, width)
     room = max(map(len, ids))
-    head = f"{pad('THREAD', room)}  STATUS       AGE        MSG  LLM TOOL  ERR ASKS  "
+    head = f"{pad('THREAD', room)}  STATUS       AGE        MSG  LLM TOOL  ERR ASKS     COST  "
     title_width = max(10, min(_TITLE_WIDTH, width - len(head)))
     lines = [paint(f"{head}TITLE", "bold")]
     for thread, thread_id in zip(threads, ids, strict=True):
@@ -65,9 +68,15 @@ def table(threads: Sequence[ThreadSummary], titles: Mapping[str, str]) -> list[s
             f"{pad(thread_id, room)}  {paint(status, colour) if colour else status}  "
             f"{ago(thread.last_activity):9}  {thread.message_count:3} {thread.llm_call_count:4} "
             f"{thread.tool_call_count:4} {thread.error_count:4} "
-            f"{thread.pending_approvals or '':4}  {shorten(title, title_width)}".rstrip()
+            f"{thread.pending_approvals or '':4} {_cost(costs.get(thread.stream_name, 0.0)):>8}  "
+            f"{shorten(title, title_width)}".rstrip()
         )
     return lines
+
+
+def _cost(dollars: float | None) -> str:
+    """In the table nothing stands for nothing, and a question mark for a price nobody knows."""
+    return "?" if dollars is None else cost_in_words(dollars) if dollars else ""
 
 
 def _ids(threads: Sequence[ThreadSummary], width: int) -> list[str]:

@@ -16,11 +16,19 @@ if TYPE_CHECKING:
     from messagedb_agent.tools.mcp import McpServers
 
 VARIABLE = "MCP_CONFIG"
+_SHARED = "shared_tool_servers"
 
 
 @contextmanager
 def tool_servers(options: argparse.Namespace, config: Config) -> Iterator[McpServers | None]:
-    """The MCP servers that `--mcp` or the settings name, until the block ends; None without."""
+    """
+    The MCP servers that `--mcp` or the settings name, until the block ends; None without.
+
+    Within `shared_tool_servers` they are those of the enclosing block, and stay.
+    """
+    if hasattr(options, _SHARED):
+        yield getattr(options, _SHARED)
+        return
     file = options.mcp or config.environ.get(VARIABLE)
     if not file:
         yield None
@@ -32,6 +40,14 @@ def tool_servers(options: argparse.Namespace, config: Config) -> Iterator[McpSer
     settings = read_servers(Path(file).expanduser(), config.environ)
     with McpServers(settings, log_folder=home / "mcp") as servers:
         yield servers
+
+
+@contextmanager
+def shared_tool_servers(options: argparse.Namespace, config: Config) -> Iterator[None]:
+    """Let all commands with these options use the same servers, each started at most once."""
+    with tool_servers(options, config) as servers:
+        setattr(options, _SHARED, servers)
+        yield
 
 
 def tools_of(

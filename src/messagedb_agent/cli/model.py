@@ -117,7 +117,7 @@ def limits_for(options: argparse.Namespace, config: Config, name: str) -> Limits
         max_tokens=options.max_tokens,
         max_seconds=options.max_seconds,
     )
-    if getattr(options, "max_cost", None) is None:
+    if options.max_cost is None:
         return limits
     from msgspec.structs import replace
 

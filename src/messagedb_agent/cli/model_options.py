@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from messagedb_agent.cli.grammar import THREAD, Subparsers, add_command, lazily
-from messagedb_agent.cli.options import count, position
+from messagedb_agent.cli.options import count, number, position
 
 THINKING_EFFORTS = ("low", "medium", "high")
 MAX_COUNT = 10**9
@@ -19,12 +18,6 @@ def add_model_options(parsers: Mapping[str, argparse.ArgumentParser]) -> None:
     for name in ("start", "message", "continue"):
         parser = parsers[name]
         _add_parameters(parser)
-        parser.add_argument(
-            "--max-cost",
-            metavar="USD",
-            type=_amount,
-            help="cost in US dollars before the turn stops",
-        )
         if name != "continue":
             _add_content(parser)
 
@@ -71,9 +64,14 @@ def add_model_commands(commands: Subparsers, common: argparse.ArgumentParser) ->
         examples="  ./cli usage --by model\n  ./cli usage --by day --format json",
     )
     usage.add_argument(
-        "--by", choices=("model", "day", "thread"), default="model", help="default: model"
+        "--by",
+        choices=("model", "day", "thread"),
+        default="model",
+        help="a row for each of these (default: model)",
     )
-    usage.add_argument("--format", choices=("text", "json"), default="text")
+    usage.add_argument(
+        "--format", choices=("text", "json"), default="text", help="text: a table; json: an object"
+    )
     context = add_command(
         commands,
         common,
@@ -89,7 +87,9 @@ def add_model_commands(commands: Subparsers, common: argparse.ArgumentParser) ->
         type=position,
         help="position of the LLMCallRequested, or of anything after it (default: the last)",
     )
-    context.add_argument("--format", choices=("text", "json"), default="text")
+    context.add_argument(
+        "--format", choices=("text", "json"), default="text", help="text: to read; json: an object"
+    )
 
 
 def _thinking(text: str) -> Mapping[str, Any]:
@@ -105,21 +105,4 @@ def _thinking(text: str) -> Mapping[str, Any]:
 
 
 def _temperature(text: str) -> float:
-    return _number(text, 2.0, "a temperature from 0 to 2")
-
-
-def _amount(text: str) -> float:
-    amount = _number(text, 1e9, "an amount of US dollars above 0")
-    if not amount:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not an amount of US dollars above 0")
-    return amount
-
-
-def _number(text: str, maximum: float, what: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 <= value <= maximum:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not {what}")
-    return value
+    return number(text, 2.0, "a temperature from 0 to 2")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from datetime import datetime
 from typing import Any
 
@@ -71,7 +72,7 @@ def add_agent_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--policy",
         metavar="FILE",
-        help="TOML file with rules for tool calls (docs/how-to/approvals)",
+        help="TOML file with rules for tool calls (docs/how-to/approvals.md)",
     )
     _add_limits(parser)
     parser.add_argument(
@@ -89,6 +90,9 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         "--max-tokens", metavar="N", type=count, help="tokens before the turn stops"
     )
     parser.add_argument("--max-seconds", metavar="N", type=count, help="time before the turn stops")
+    parser.add_argument(
+        "--max-cost", metavar="USD", type=amount, help="cost in US dollars before the turn stops"
+    )
     parser.add_argument(
         "--run-timeout",
         metavar="TIME",
@@ -109,7 +113,7 @@ def add_mcp_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mcp",
         metavar="FILE",
-        help="JSON file that names MCP servers (default: MCP_CONFIG; docs/how-to/mcp)",
+        help="JSON file that names MCP servers (default: MCP_CONFIG; docs/how-to/mcp.md)",
     )
 
 
@@ -189,6 +193,25 @@ def position(text: str) -> int:
     if not text.isdecimal() or int(text) >= 1 << 62:
         raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a position: 0, 1, 2 and so on")
     return int(text)
+
+
+def amount(text: str) -> float:
+    """A sum of money."""
+    found = number(text, 1e9, "an amount of US dollars above 0")
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not an amount of US dollars above 0")
+    return found
+
+
+def number(text: str, maximum: float, what: str) -> float:
+    """A number from 0 to a maximum."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= maximum:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not {what}")
+    return value
 
 
 def names(text: str) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from messagedb_agent.cli.options import (
     add_subscribe_options,
     count,
 )
+from messagedb_agent.cli.overview import OverviewFormatter
 from messagedb_agent.cli.parser_extra import (
     add_extra_commands,
     add_list_options,
@@ -30,13 +31,14 @@ from messagedb_agent.cli.parser_mcp import add_mcp_commands
 from messagedb_agent.cli.parser_travel import add_travel_commands
 from messagedb_agent.cli.worker_parser import add_waiting_options, add_worker_commands
 
-_EXAMPLES = """\
+_FIRST_STEPS = """\
 first steps:
   ./cli start "What is 6 * 7?"          ask something; a new thread begins
   ./cli message last "And doubled?"     go on in the thread used last
   ./cli show last                       read the thread
   ./cli list                            see all threads
-
+"""
+_EXIT_CODES = """\
 exit codes: 0 done, 1 failed, 2 wrong usage, 3 waiting for approval, 4 limit reached,
 5 thread is driven by another process, 130 interrupted
 """
@@ -47,15 +49,17 @@ def build_parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     add_common(common, argparse.SUPPRESS)
     parser = CommandParser(
-        prog="cli",
+        prog="./cli",
         description="An agent whose conversation is an event stream in PostgreSQL.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"{_FIRST_STEPS}\n{_EXIT_CODES}",
+        formatter_class=OverviewFormatter,
         allow_abbrev=False,
     )
+    commands = parser.add_subparsers(
+        title="commands", dest="command", metavar="COMMAND", parser_class=CommandParser
+    )
     add_common(parser, None)
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=CommandParser)
-    parser.set_defaults(run=lambda _options: _greet(parser))
+    parser.set_defaults(run=_greet)
     for add in (
         _add_start,
         _add_message,
@@ -81,8 +85,8 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _greet(parser: argparse.ArgumentParser) -> int:
-    parser.print_help(sys.stderr)
+def _greet(_options: argparse.Namespace) -> int:
+    sys.stderr.write(f"{_FIRST_STEPS}  ./cli --help                          all commands\n")
     return 2
 
 
@@ -169,7 +173,8 @@ def _add_subscribe(commands: Subparsers, common: argparse.ArgumentParser) -> Non
     examples = (
         "  ./cli subscribe\n"
         "  ./cli subscribe last --from-start --format pretty\n"
-        "  ./cli subscribe agent:v0 --event-types ToolExecutionFailed --format json | jq .data"
+        "  ./cli subscribe agent:v0 --event-types ToolExecutionFailed --format json | jq .data\n"
+        "  ./cli subscribe agent:v0+dead-NAME --from-start    what the consumer NAME gave up on"
     )
     parser = add_command(
         commands,
@@ -271,8 +276,8 @@ def _add_doctor(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--replay",
         action="store_true",
-        help="also fold every thread of the category and report those that this version "
-        "can not read or go on with",
+        help="also replay every thread of the category and report those that this version "
+        "can not read, go on with, or decides otherwise about",
     )
 
 

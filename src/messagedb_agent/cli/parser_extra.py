@@ -10,6 +10,11 @@ from messagedb_agent.cli.options import add_agent_options, add_run_options, coun
 _STATUSES = ("active", "waiting", "interrupted", "limit", "completed", "failed")
 
 
+_COLUMNS = """\
+Of each thread: MSG messages of users, LLM answers of the model, TOOL tool calls, ERR failures,
+ASKS tool calls that wait for approval, COST in US dollars (? where a price is not known)."""
+
+
 def add_extra_commands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     """rename, chat, tui, stats and completion."""
     _add_rename(commands, common)
@@ -56,7 +61,8 @@ def add_show_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_list_options(parser: argparse.ArgumentParser) -> None:
-    """Which threads `list` lists."""
+    """Which threads `list` lists, and what it tells of each."""
+    parser.description = f"{parser.description}\n\n{_COLUMNS}"
     parser.add_argument("--json", action="store_true", help="the same as --format json")
     parser.add_argument("--status", choices=_STATUSES, help="only threads with this status")
     parser.add_argument(
@@ -101,7 +107,7 @@ def _add_stats(commands: Subparsers, common: argparse.ArgumentParser) -> None:
         common,
         "stats",
         lazily("stats", "run"),
-        "tokens, latencies and failures",
+        "tokens, costs, latencies and failures",
         examples="  ./cli stats\n  ./cli stats --by tool --days 30 --format json",
     )
     parser.add_argument(

@@ -32,19 +32,23 @@ def _add_fork(commands: Subparsers, common: argparse.ArgumentParser) -> None:
         "fork",
         lazily("travel", "fork"),
         "begin a thread that continues another one; prints its id",
-        examples='  ./cli fork last --at 4\n  ./cli message $(./cli fork last --at 8) "Or else?"',
+        examples="  ./cli fork last --at 4\n"
+        '  ./cli message $(./cli fork last --at 8) "Or else?"\n'
+        "  ./cli continue $(./cli fork last --edit --model gemini-2.5-pro)",
     )
     parser.add_argument("thread", metavar="THREAD", help=THREAD)
     parser.add_argument(
         "--at", metavar="POSITION", type=_position, help="last event to keep (default: all)"
     )
     parser.add_argument("--thread-id", metavar="ID", help="id of the new thread")
+    parser.add_argument("--model", metavar="NAME", help="model of the new thread")
     parser.add_argument("--message", metavar="MSG", help="first message of the new thread")
     parser.add_argument(
         "--edit",
         action="store_true",
-        help="fork before the last user message and edit it in $EDITOR",
+        help="fork before the last user message (up to --at) and edit it in $EDITOR",
     )
+    parser.set_defaults(system=None)
 
 
 def _add_rewind(commands: Subparsers, common: argparse.ArgumentParser) -> None:
@@ -102,10 +106,18 @@ def _add_whatif(commands: Subparsers, common: argparse.ArgumentParser) -> None:
 
 def _add_diff(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     parser = add_command(
-        commands, common, "diff", lazily("travel", "diff"), "compare what two threads say"
+        commands,
+        common,
+        "diff",
+        lazily("travel", "diff"),
+        "compare what two threads say; 1 if they differ",
+        examples="  ./cli diff 6f1c last\n  ./cli diff 6f1c last --side-by-side",
     )
     parser.add_argument("thread", metavar="A", help=THREAD)
     parser.add_argument("other", metavar="B", help=THREAD)
+    parser.add_argument(
+        "-y", "--side-by-side", action="store_true", help="two columns instead of + and -"
+    )
 
 
 def _add_export(commands: Subparsers, common: argparse.ArgumentParser) -> None:

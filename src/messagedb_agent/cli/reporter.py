@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from typing import Any, Self
 
+from messagedb_agent.cli.progress import Progress
 from messagedb_agent.cli.terminal import has_colour, paint, say, tell, visible, write
 from messagedb_agent.engine.costs import add_call, no_usage
 from messagedb_agent.engine.result import RunResult
@@ -46,6 +47,13 @@ class Reporter:
         self._usage = no_usage()
         self._live = False
         self._seen = -1
+        self._waiting = Waiting()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._waiting.end()
 
     def begin(self) -> None:
         """From here on events are new, not history."""
@@ -57,6 +65,8 @@ class Reporter:
 
     def on_delta(self, delta: Delta) -> None:
         """A piece of the answer."""
+        if self._streams and (delta.kind == "text" or self._show_thinking):
+            self._waiting.end()
         if not self._streams:
             return
         if delta.kind == "thinking":
@@ -79,15 +89,18 @@ class Reporter:
         self._seen = record.position
         if not self._live:
             return
+        self._waiting.end()
         self._collect(record.event)
         if self._output == "jsonl":
             say(json.dumps(as_object(record)))
         elif self._output == "text" and _is_worth_a_line(record.event):
             self._finish_line()
             tell(_line(record))
+        self._waiting.after(record.event)
 
     def finish(self, result: RunResult, stream_name: str) -> None:
         """The run is over."""
+        self._waiting.end()
         if self._output == "json":
             say(json.dumps(self._summary(result, stream_name)))
         elif self._output == "text":
@@ -141,6 +154,30 @@ class Reporter:
             ],
             "error": result.error,
         }
+
+
+class Waiting:
+    """Tells on a terminal what a run waits for: the model, or tools."""
+
+    def __init__(self) -> None:
+        self._progress = Progress()
+        self._tools: dict[str | None, str] = {}
+
+    def after(self, event: Event) -> None:
+        """An event was recorded and shown."""
+        match event:
+            case agent.LLMCallRequested(model_name=name):
+                self._progress.begin(f"waiting for {visible(name)}")
+            case tool.ToolExecutionRequested(tool_name=name):
+                self._tools[event.call_id] = visible(name)
+            case tool.ToolExecutionCompleted() | tool.ToolExecutionFailed():
+                self._tools.pop(event.call_id, None)
+        if self._tools:
+            self._progress.begin(f"running {', '.join(self._tools.values())}")
+
+    def end(self) -> None:
+        """Something else is to be written."""
+        self._progress.end()
 
 
 def status_of(result: RunResult) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from messagedb_agent.cli.markdown import rendered
 from messagedb_agent.cli.terminal import has_colour, paint, visible
 from messagedb_agent.cli.text import one_line, shorten
+from messagedb_agent.engine.costs import add_call, cost_in_words, no_usage
 from messagedb_agent.events import agent, system, tool, user
 from messagedb_agent.events.base import Event, RecordedEvent
+from messagedb_agent.events.codec import EventRow
 from messagedb_agent.projections.transcript import Voice, entry
 from messagedb_agent.projections.turn import total_tokens
 
@@ -46,8 +48,9 @@ _SIGNS: dict[Voice, str] = {
 }
 
 
-def blocks(records: Iterable[RecordedEvent], *, full: bool) -> Iterator[str]:
+def blocks(records: Sequence[RecordedEvent], *, full: bool) -> Iterator[str]:
     """The parts of a transcript in order, each to be printed with a newline after it."""
+    own = records[-1].stream_name if records else ""
     claimed: RecordedEvent | None = None
     for record in records:
         event = record.event
@@ -56,12 +59,12 @@ def blocks(records: Iterable[RecordedEvent], *, full: bool) -> Iterator[str]:
         if isinstance(event, _PLUMBING):
             continue
         if isinstance(event, user.UserMessageAdded):
-            yield f"\n{_head('you', record, ())}\n{visible(entry(event).text)}"
+            yield f"\n{_head('you', record, own, ())}\n{visible(entry(event).text)}"
         elif isinstance(event, agent.LLMResponseReceived):
-            yield _answer(record, event, claimed)
+            yield _answer(record, event, own, claimed)
             claimed = None
         else:
-            yield _step(record, full=full)
+            yield _step(record, own, full=full)
 
 
 def title_of(records: Iterable[RecordedEvent]) -> str:
@@ -75,15 +78,26 @@ def title_of(records: Iterable[RecordedEvent]) -> str:
     return shorten(one_line((title or first)[:500]), 60)
 
 
-def _head(who: str, record: RecordedEvent, facts: Iterable[str]) -> str:
+def place(record: RecordedEvent | EventRow, own: str) -> str:
+    """The position of an event, and of which thread, if not the `own` stream's."""
+    if record.stream_name == own:
+        return f"[{record.position}]"
+    origin = visible(record.stream_name.partition("-")[2])[:8]
+    return f"[{origin} {record.position}]"
+
+
+def _head(who: str, record: RecordedEvent, own: str, facts: Iterable[str]) -> str:
     style: Voice = "user" if who == "you" else "assistant"
     sign = "▸" if who == "you" else "●"
-    told = [f"[{record.position}]", f"{record.time:%H:%M:%S}", *facts]
+    told = [place(record, own), f"{record.time:%H:%M:%S}", *facts]
     return f"{paint(f'{sign} {who}', *STYLES[style])} {paint(' · '.join(told), 'dim')}"
 
 
 def _answer(
-    record: RecordedEvent, event: agent.LLMResponseReceived, claimed: RecordedEvent | None
+    record: RecordedEvent,
+    event: agent.LLMResponseReceived,
+    own: str,
+    claimed: RecordedEvent | None,
 ) -> str:
     facts = [visible(event.model_name)] if event.model_name else []
     if event.latency_ms:
@@ -92,7 +106,12 @@ def _answer(
         facts.append(duration((record.time - claimed.time).total_seconds() * 1000))
     if tokens := total_tokens(event.token_usage):
         facts.append(f"{tokens:,} tokens")
-    lines = [f"\n{_head('assistant', record, facts)}"]
+    usage = no_usage()
+    add_call(usage, event.model_name, event.token_usage)
+    # What stand-ins cost, and what nobody knows, is not worth a word with each answer.
+    if usage["cost_usd"]:
+        facts.append(cost_in_words(usage["cost_usd"]))
+    lines = [f"\n{_head('assistant', record, own, facts)}"]
     # The calls are told by the steps that run them, or by the questions whether they may.
     if text := entry(_without_calls(event)).text.strip():
         lines.append(rendered(text) if has_colour(sys.stdout) else visible(text))
@@ -110,10 +129,10 @@ def _without_calls(event: agent.LLMResponseReceived) -> Event:
     )
 
 
-def _step(record: RecordedEvent, *, full: bool) -> str:
+def _step(record: RecordedEvent, own: str, *, full: bool) -> str:
     told = entry(_untimed(record.event))
     text = visible(told.text)
-    facts = [f"[{record.position}]"]
+    facts = [place(record, own)]
     match record.event:
         case tool.ToolExecutionCompleted(execution_time_ms=took) if took:
             facts.append(duration(took))

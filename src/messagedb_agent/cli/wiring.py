@@ -188,13 +188,11 @@ def agent_for(
     A thread keeps its model, prompt and parameters until the options say otherwise.
     """
     from messagedb_agent.cli import model
-    from messagedb_agent.cli.mcp import tools_of
     from messagedb_agent.cli.policy import read_policy
     from messagedb_agent.engine.agent import Agent
     from messagedb_agent.engine.approvals import ApprovalPolicy
-    from messagedb_agent.tools import ToolRegistry, builtin_tools
 
-    tools = ToolRegistry(*builtin_tools(), *tools_of(servers, state, on_problem))
+    tools = tools_for(state, servers, on_problem)
     llm = model.model_for(options, config, state)
     return Agent(
         llm=llm,
@@ -213,6 +211,18 @@ def agent_for(
         approval_timeout=options.approval_timeout or config.approval_timeout,
         workspace=_workspace(options.workspace),
     )
+
+
+def tools_for(
+    state: ThreadState,
+    servers: McpServers | None,
+    on_problem: Callable[[str], None] | None = None,
+) -> ToolRegistry:
+    """The builtin tools, and those that the servers offer to this thread."""
+    from messagedb_agent.cli.mcp import tools_of
+    from messagedb_agent.tools import ToolRegistry, builtin_tools
+
+    return ToolRegistry(*builtin_tools(), *tools_of(servers, state, on_problem))
 
 
 def _known(names: list[str], tools: ToolRegistry, servers: McpServers | None) -> frozenset[str]:

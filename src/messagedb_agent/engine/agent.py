@@ -56,13 +56,12 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
 
     def configuration(self) -> AgentConfigured:
         """What each request of this agent carries, as the event that records it."""
-        body: dict[str, Any] = {
-            "system_prompt": self.system_prompt,
-            "tools": self.tools.declarations(),
-            "model_name": self.llm.model_name,
-            "parameters": self.parameters,
-        }
-        return AgentConfigured(**body, sha256=digest(body))
+        return _configured(
+            system_prompt=self.system_prompt,
+            tools=self.tools.declarations(),
+            model_name=self.llm.model_name,
+            parameters=self.parameters,
+        )
 
     def deciders(
         self, elapsed: Callable[[], float] = no_time, now: Now = utc_now
@@ -88,3 +87,17 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
             answer_with(self.configuration()),
             report_the_ending,
         )
+
+
+def reconfigured(current: AgentConfigured, *, model_name: str) -> AgentConfigured:
+    """The same prompt, tools and parameters, for another model."""
+    return _configured(
+        system_prompt=current.system_prompt,
+        tools=current.tools,
+        model_name=model_name,
+        parameters=current.parameters,
+    )
+
+
+def _configured(**body: Any) -> AgentConfigured:
+    return AgentConfigured(**body, sha256=digest(body))

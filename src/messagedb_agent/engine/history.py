@@ -68,7 +68,10 @@ def _history(
         raise ThreadNotFoundError(f"{stream_name} has no beginning: its origins form a circle")
     shared = _history(store, origin, fork.origin_position, depth + 1)
     if not shared:
-        raise ThreadNotFoundError(f"{origin}, from which {stream_name} was forked, is missing")
+        raise ThreadNotFoundError(
+            f"{origin}, from which {stream_name} was forked, is missing; `./cli import` of its "
+            "export brings it back"
+        )
     return [*shared, *kept]
 
 

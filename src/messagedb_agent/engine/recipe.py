@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from typing import Any
 
 from messagedb_agent.events.agent import AgentConfigured
 from messagedb_agent.events.json_text import canonical_lines
 from messagedb_agent.events.json_text import digest as digest_of
+from messagedb_agent.projections.append_only import AppendOnly
 from messagedb_agent.projections.llm_context import LLM_CONTEXT, LLMContext
 from messagedb_agent.projections.messages import Message
 
@@ -20,14 +20,14 @@ class ContextDigest:
     """
     A running SHA-256 over the messages of a context.
 
-    Contexts only grow, so each call hashes only what is new. A context that is no
-    continuation of the last one (it is shorter, or under another configuration) is hashed
-    from its beginning.
+    Contexts only grow, so each call hashes only what is new. A context that is not known to
+    continue the last one (that one belonged to a claim that was lost, or it is under another
+    configuration) is hashed from its beginning.
     """
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
-        self._count = 0
+        self._hashed: AppendOnly[Message] = AppendOnly()
         self._configuration = ""
         self._tools = ("", "")
 
@@ -37,14 +37,14 @@ class ContextDigest:
             self._tools = (configuration.sha256, digest_of(list(configuration.tools)))
         return self._tools[1]
 
-    def of(self, messages: Sequence[Message], configuration_sha256: str) -> str:
+    def of(self, messages: AppendOnly[Message], configuration_sha256: str) -> str:
         """The digest of these messages under a configuration, in hexadecimal."""
-        if len(messages) < self._count or configuration_sha256 != self._configuration:
-            self._hash, self._count = hashlib.sha256(), 0
+        if not messages.continues(self._hashed) or configuration_sha256 != self._configuration:
+            self._hash, self._hashed = hashlib.sha256(), AppendOnly()
             self._configuration = configuration_sha256
-        for start in range(self._count, len(messages), _CHUNK):
+        for start in range(len(self._hashed), len(messages), _CHUNK):
             self._hash.update(canonical_lines(messages[start : start + _CHUNK]))
-        self._count = len(messages)
+        self._hashed = messages
         result = self._hash.copy()
         result.update(configuration_sha256.encode())
         return result.hexdigest()

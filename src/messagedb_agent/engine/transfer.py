@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import hashlib
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -11,12 +12,22 @@ from messagedb_agent.engine.attachments import blob_stream, referred
 from messagedb_agent.errors import ThreadNotFoundError, UsageError
 from messagedb_agent.events.base import Event, RecordedEvent, UnknownEvent
 from messagedb_agent.events.codec import encode
-from messagedb_agent.events.json_text import from_json, to_json
+from messagedb_agent.events.json_text import from_json
 from messagedb_agent.events.system import ThreadForked
 from messagedb_agent.store.base import MAX_ANCESTORS, NO_STREAM, EventStore, NewEvent
 
 FORMAT = "messagedb-agent/thread"
 FORMAT_VERSION = 1
+
+
+class Header(msgspec.Struct, frozen=True, kw_only=True):
+    """The first line: which thread, and what the others have to be."""
+
+    format: str
+    version: int
+    stream_name: str
+    events: int
+    sha256: str
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,21 +42,30 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     metadata: str | None = None
 
 
-def export_thread(store: EventStore, stream_name: str) -> Iterator[str]:
+def export_thread(store: EventStore, stream_name: str) -> list[str]:
     """
     The lines of a thread's file: a header, then each stream it needs, the oldest origin first.
 
     The contents of attachments are part of it. Raises `ThreadNotFoundError` when the thread,
     or one that it came from, is not there.
     """
-    yield to_json({"format": FORMAT, "version": FORMAT_VERSION, "stream_name": stream_name})
     lineage = _lineage(store, stream_name)
-    for records in reversed(lineage):
-        for record in records:
-            yield msgspec.json.encode(_line(record)).decode()
-    for sha256 in referred(record.event for records in lineage for record in records):
-        for record in store.read(blob_stream(sha256)):
-            yield msgspec.json.encode(_line(record)).decode()
+    records = [record for records in reversed(lineage) for record in records]
+    for sha256 in referred(record.event for record in records):
+        records += store.read(blob_stream(sha256))
+    lines = [msgspec.json.encode(_line(record)).decode() for record in records]
+    head = Header(
+        format=FORMAT,
+        version=FORMAT_VERSION,
+        stream_name=stream_name,
+        events=len(lines),
+        sha256=_digest(lines),
+    )
+    return [msgspec.json.encode(head).decode(), *lines]
+
+
+def _digest(lines: Iterable[str]) -> str:
+    return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
 
 
 def _lineage(store: EventStore, stream_name: str) -> list[list[RecordedEvent]]:
@@ -62,14 +82,15 @@ def _lineage(store: EventStore, stream_name: str) -> list[list[RecordedEvent]]:
 
 
 def _line(record: RecordedEvent) -> Line:
-    encoded = encode(record.event)
+    # As it is stored: what this version reads otherwise, or not at all, has to arrive too.
+    data = record.data_text if record.data_text is not None else encode(record.event).data
     return Line(
         stream_name=record.stream_name,
         position=record.position,
         id=record.id,
-        type=encoded.type,
+        type=record.type,
         time=f"{record.time.isoformat()}Z",
-        data=encoded.data,
+        data=data,
         metadata=record.metadata_text,
     )
 
@@ -80,14 +101,14 @@ def import_thread(store: EventStore, lines: Iterable[str], rename: str | None = 
 
     Origins that the store has already, event by event, are left as they are. With `rename`
     the thread, and only it, gets another stream name and its events new ids. The original
-    ids and times are kept in the metadata. Raises `UsageError` for a file that is no export
-    and for a stream that exists with other events.
+    ids and times are kept in the metadata. Raises `UsageError` for a file that is not what was
+    exported, and for a stream that exists with other events.
     """
-    header, streams = _parse(lines)
+    thread, streams = _parse(lines)
     for name, content in streams.items():
-        renamed = rename if rename and name == header else None
+        renamed = rename if rename and name == thread else None
         _write(store, renamed or name, content, keep_ids=renamed is None)
-    return rename or header
+    return rename or thread
 
 
 def _write(store: EventStore, name: str, content: list[Line], *, keep_ids: bool) -> None:
@@ -110,17 +131,15 @@ def _new_event(line: Line, *, keep_id: bool) -> NewEvent:
 
 
 def _parse(lines: Iterable[str]) -> tuple[str, dict[str, list[Line]]]:
-    given = iter(lines)
-    try:
-        header = msgspec.json.decode(next(given, ""))
-        name = str(header["stream_name"])
-        known = (header["format"], header["version"]) == (FORMAT, FORMAT_VERSION)
-    except (msgspec.DecodeError, KeyError, TypeError) as error:
-        raise UsageError("this is no exported thread") from error
-    if not known:
-        raise UsageError(f"this is an export of another version: {header['version']}")
+    first, *rest = [*lines] or [""]
+    head = _header(first)
+    if (len(rest), _digest(rest)) != (head.events, head.sha256):
+        raise UsageError(
+            f"the file was changed or cut off after its export: it has {len(rest)} of "
+            f"{head.events} events, or others"
+        )
     streams: dict[str, list[Line]] = {}
-    for number, text in enumerate(given, start=2):
+    for number, text in enumerate(rest, start=2):
         try:
             line = msgspec.json.decode(text, type=Line)
         except msgspec.DecodeError as error:
@@ -129,6 +148,16 @@ def _parse(lines: Iterable[str]) -> tuple[str, dict[str, list[Line]]]:
         if line.position != len(content):
             raise UsageError(f"line {number} of the file is out of order, or one is missing")
         content.append(line)
-    if name not in streams:
+    if head.stream_name not in streams:
         raise UsageError("the file ends before the thread begins")
-    return name, streams
+    return head.stream_name, streams
+
+
+def _header(text: str) -> Header:
+    try:
+        head = msgspec.json.decode(text, type=Header)
+    except msgspec.DecodeError as error:
+        raise UsageError("this is no exported thread") from error
+    if (head.format, head.version) != (FORMAT, FORMAT_VERSION):
+        raise UsageError(f"this is an export of another version: {head.version}")
+    return head

@@ -10,7 +10,7 @@ from messagedb_agent.engine.history import read_history
 from messagedb_agent.engine.recipe import ContextDigest
 from messagedb_agent.engine.said import user_message
 from messagedb_agent.errors import OptimisticConcurrencyError, ThreadNotFoundError, UsageError
-from messagedb_agent.events.agent import LLMCallRequested, LLMResponseReceived
+from messagedb_agent.events.agent import AgentConfigured, LLMCallRequested, LLMResponseReceived
 from messagedb_agent.events.base import Event, RecordedEvent
 from messagedb_agent.events.system import ThreadForked, ThreadRewound
 from messagedb_agent.events.tool import ToolExecutionRequested
@@ -32,17 +32,21 @@ def fork_thread(
     *,
     message: str | None = None,
     reason: str | None = None,
+    configuration: AgentConfigured | None = None,
 ) -> int:
     """
     Begin a thread that continues `origin` from `position` (its end, if None); returns that.
 
-    One event is written, however long the origin is, and a `message` if one is given. Raises
-    `UsageError` for a position that the origin does not have.
+    One event is written, however long the origin is; with a `configuration` for another model
+    or a `message` one more each. Raises `UsageError` for a position that the origin does not
+    have.
     """
     position = _checked(store, origin, position)
     opening: list[Event] = [
         ThreadForked(origin_stream_name=origin, origin_position=position, reason=reason)
     ]
+    if configuration is not None:
+        opening.append(configuration)
     if message is not None:
         opening.append(user_message(message))
     metadata = {"correlationStreamName": origin}

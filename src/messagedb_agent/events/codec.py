@@ -111,21 +111,9 @@ def decode(row: EventRow) -> RecordedEvent:
     The event of a row.
 
     A type that nobody registered, or data that does not fit its class, comes back as an
-    `UnknownEvent` that says why: one odd row must not make a thread unreadable.
+    `UnknownEvent` that says why: one odd row must not make a thread unreadable. The texts stay
+    with it, for readers that pass events on unchanged.
     """
-    return RecordedEvent(
-        id=row.id,
-        event=decode_event(row.type, row.data or "null", row.metadata),
-        stream_name=row.stream_name,
-        position=row.position,
-        global_position=row.global_position,
-        time=row.time,
-        metadata_text=row.metadata,
-    )
-
-
-def decode_with_text(row: EventRow) -> RecordedEvent:
-    """The event of a row, which keeps the text too: for readers that pass events on unchanged."""
     return RecordedEvent(
         id=row.id,
         event=decode_event(row.type, row.data or "null", row.metadata),

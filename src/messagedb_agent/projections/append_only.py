@@ -47,6 +47,10 @@ class AppendOnly(Sequence[T], Generic[T]):
         longer._items, longer._length = grown, len(grown)
         return longer
 
+    def continues(self, earlier: AppendOnly[T]) -> bool:
+        """Whether this is `earlier` and more; False also where finding out would mean comparing."""
+        return self._items is earlier._items and self._length >= earlier._length
+
     def __len__(self) -> int:
         return self._length
 

@@ -43,3 +43,4 @@ class ToolResult(msgspec.Struct, frozen=True, gc=False, tag="tool"):
 
 
 Message: TypeAlias = UserMessage | AssistantMessage | ToolResult
+"""One entry of the context, in the order in which the model saw them."""

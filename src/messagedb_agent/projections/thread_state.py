@@ -44,3 +44,4 @@ THREAD_STATE: Projection[ThreadState] = combine(
     # Rises with each of them, so that a snapshot taken by older ones is not taken for a newer.
     version=sum(part.version for part in (*_PARTS, TOOL_CALLS)),
 )
+"""The projection that the engine decides by."""

@@ -9,7 +9,7 @@ import psycopg
 
 from messagedb_agent.errors import UsageError
 from messagedb_agent.events.base import RecordedEvent
-from messagedb_agent.events.codec import EventRow, decode_with_text
+from messagedb_agent.events.codec import EventRow, decode
 from messagedb_agent.store.base import DEFAULT_BATCH_SIZE
 from messagedb_agent.store.faults import translate
 
@@ -88,7 +88,7 @@ def get_category_messages(
             raise translate(error) from error
     else:
         rows = source.query(lambda own: read_category_page(own, query, position, batch_size))
-    return [decode_with_text(row) for row in rows]
+    return [decode(row) for row in rows]
 
 
 def read_category_page(

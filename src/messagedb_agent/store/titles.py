@@ -1,4 +1,4 @@
-"""What threads are called: the name somebody gave one, or else how it began."""
+"""What threads are called: the name somebody gave one, or else how it, or its origin, began."""
 
 from __future__ import annotations
 
@@ -22,6 +22,14 @@ _TITLES = """
                (SELECT left(data ->> 'message', $2) FROM message_store.messages AS said
                 WHERE said.stream_name = wanted.stream_name AND said.position < 20
                   AND said.type = 'UserMessageAdded'
+                ORDER BY said.position LIMIT 1),
+               (SELECT left(said.data ->> 'message', $2)
+                FROM message_store.messages AS fork
+                JOIN message_store.messages AS said
+                  ON said.stream_name = fork.data ->> 'origin_stream_name' AND said.position < 20
+                 AND said.type = 'UserMessageAdded'
+                WHERE fork.stream_name = wanted.stream_name AND fork.position = 0
+                  AND fork.type = 'ThreadForked'
                 ORDER BY said.position LIMIT 1))
     FROM json_array_elements_text($1::json) AS wanted (stream_name)
 """

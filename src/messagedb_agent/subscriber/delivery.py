@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from messagedb_agent.events.base import RecordedEvent
-from messagedb_agent.events.codec import EventRow, decode_with_text
+from messagedb_agent.events.codec import EventRow, decode
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.positions import ConsumerName, PositionStore
 from messagedb_agent.store.table_positions import TablePositions
@@ -101,7 +101,7 @@ class AtLeastOnce:
         for place, row in batch:
             if is_stopping():
                 raise StoppedError
-            record = decode_with_text(row)
+            record = decode(row)
             try:
                 handle(record)
             except Exception as error:  # noqa: BLE001 - a handler may raise anything
@@ -149,7 +149,7 @@ class OnceInTransaction:
 
     def deliver(self, batch: Batch, end: int) -> None:
         """Handle the rows and save, all of it or nothing."""
-        records = [(place, decode_with_text(row)) for place, row in batch]
+        records = [(place, decode(row)) for place, row in batch]
         try:
             self._commit(records, end)
         except Exception as error:

@@ -31,6 +31,26 @@ def overloaded(dialect: Dialect) -> Any:
 
 
 @EACH
+def test_a_key_that_a_provider_repeats_is_not_recorded(
+    cli: Cli, provider: ProviderServer, dialect: Dialect
+) -> None:
+    planted = "planted-key-4711"
+    cli.environment |= {"ANTHROPIC_API_KEY": planted, "OPENAI_API_KEY": planted}
+    said = {"error": {"message": f"Incorrect API key provided: {planted}.", "code": 401}}
+    provider.script(Reply(status=401, body=said))
+
+    ended = cli("start", "hi", "--model", dialect.model, "--thread-id", "t")
+
+    assert ended.code == 1
+    (failure,) = failures(cli)
+    assert failure["error_type"] == "authentication"
+    exported = cli("export", "t").out
+    page = cli("export", "t", "--format", "html").out
+    for told in (ended.err, str(cli.events("t")), exported, page):
+        assert planted not in told
+
+
+@EACH
 def test_each_passing_failure_is_an_event_and_the_answer_comes(
     cli: Cli, provider: ProviderServer, dialect: Dialect
 ) -> None:

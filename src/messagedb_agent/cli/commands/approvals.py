@@ -35,7 +35,7 @@ def approve(options: argparse.Namespace) -> int:
                 raise UsageError("--result is for one call; name it, as several are pending")
             result = _parse(options.result, "--result")
             session.complete(target, stream_name, calls[0], result, by=options.by or who_am_i())
-            _confirm("completed", calls, stream_name, by_worker=target is not store)
+            _confirm("completed", calls, stream_name, options, by_worker=target is not store)
             return 0
         session.approve(
             target,
@@ -45,7 +45,7 @@ def approve(options: argparse.Namespace) -> int:
             edited_arguments=edited,
             remember=options.always,
         )
-    _confirm("approved", calls, stream_name, by_worker=target is not store)
+    _confirm("approved", calls, stream_name, options, by_worker=target is not store)
     return 0
 
 
@@ -59,7 +59,7 @@ def deny(options: argparse.Namespace) -> int:
         calls = session.find_pending(settle(target, stream_name), options.call)
         who = options.by or who_am_i()
         session.deny(target, stream_name, calls, rejected_by=who, reason=options.reason)
-    _confirm("denied", calls, stream_name, by_worker=target is not store)
+    _confirm("denied", calls, stream_name, options, by_worker=target is not store)
     return 0
 
 
@@ -70,8 +70,12 @@ def _parse(text: str, option: str) -> Any:
         raise UsageError(f"{option} is not JSON: {error}") from error
 
 
-def _confirm(what: str, calls: Any, stream_name: str, *, by_worker: bool) -> None:
-    names = ", ".join(call.call.name for call in calls)
-    thread_id = parse_stream_name(stream_name).thread_id
-    goes_on = "a worker goes on" if by_worker else f"`./cli continue {thread_id}` goes on"
-    tell(f"{what}: {names}; {goes_on}")
+def _confirm(
+    what: str, calls: Any, stream_name: str, options: argparse.Namespace, *, by_worker: bool
+) -> None:
+    told = f"{what}: {', '.join(call.call.name for call in calls)}"
+    if by_worker:
+        told += "; a worker goes on"
+    elif not getattr(options, "in_chat", False):
+        told += f"; `./cli continue {parse_stream_name(stream_name).thread_id}` goes on"
+    tell(told)

@@ -10,10 +10,12 @@ from pathlib import Path
 
 from messagedb_agent.cli.commands import approvals, run, travel
 from messagedb_agent.cli.commands.read import show
+from messagedb_agent.cli.mcp import shared_tool_servers
 from messagedb_agent.cli.terminal import complain, paint, tell
 from messagedb_agent.cli.wiring import category_of, configuration, database, reader
 from messagedb_agent.config import Config
-from messagedb_agent.errors import AgentError, UsageError
+from messagedb_agent.engine.session import reopen_session
+from messagedb_agent.errors import AgentError, ThreadEndedError, UsageError
 from messagedb_agent.store.stream import generate_thread_id, parse_stream_name
 from messagedb_agent.store.threads import find_stream
 
@@ -21,6 +23,7 @@ _HELP = """\
   /approve [CALL]     let what waits for approval run
   /deny [REASON]      refuse what waits for approval
   /continue           go on after an interruption, a failure or a limit
+  /reopen             let a thread that has ended take messages again
   /fork [POSITION]    go on in a new thread that shares the past up to there
   /model [NAME]       the model to use from here on
   /show               the conversation so far
@@ -36,8 +39,8 @@ def chat(options: argparse.Namespace) -> int:
     if options.format != "text":
         raise UsageError("a chat is text; `message` has --format json and jsonl")
     config = configuration(options)
-    # The lease: between two lines the database stays up.
-    with database(config):
+    # Between two lines the database stays up, and the tools' servers do.
+    with database(config), shared_tool_servers(options, config):
         conversation = _Conversation(options, config)
         if sys.stdin.isatty():
             tell(paint("/help tells what there is; Ctrl+D leaves", "dim", stream=sys.stderr))
@@ -63,6 +66,7 @@ class _Conversation:
             "/approve": self._approve,
             "/deny": self._deny,
             "/continue": lambda _: run.carry_on(self._with()),
+            "/reopen": self._reopen,
             "/fork": self._fork,
             "/model": self._model,
             "/show": lambda _: show(self._with(full=False, events=False, follow=False)),
@@ -81,6 +85,9 @@ class _Conversation:
                 self._command(name, rest.strip())
             else:
                 self._say(line.removeprefix("/") if line.startswith("//") else line)
+        except ThreadEndedError as error:
+            # What else it advises is for other commands.
+            complain(f"{str(error).partition(';')[0]}; /reopen reopens it")
         except AgentError as error:
             complain(str(error))
         except KeyboardInterrupt:
@@ -116,8 +123,15 @@ class _Conversation:
         if position and not position.isdecimal():
             raise UsageError(f"{position[:40]!r} is no position; they count from 0")
         thread_id, at = generate_thread_id(), int(position) if position else None
-        travel.fork(self._with(thread_id=thread_id, at=at, message=None, edit=False))
+        options = self._with(thread_id=thread_id, at=at, message=None, edit=False, model=None)
+        travel.fork(options)
         self._thread = thread_id
+
+    def _reopen(self, _rest: str) -> None:
+        options = self._with()
+        with travel.on_thread(options, options.thread) as (store, stream_name):
+            reopen_session(store, stream_name)
+        tell("it takes messages again")
 
     def _model(self, name: str) -> None:
         if name:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from messagedb_agent.cli.progress import Progress
 from messagedb_agent.cli.terminal import paint, say
 from messagedb_agent.cli.wiring import configuration, database, embedded_server, reader
 from messagedb_agent.config import Config
@@ -61,15 +62,14 @@ def run(options: argparse.Namespace) -> int:
 
 def _replay(options: argparse.Namespace, config: Config) -> bool:
     from messagedb_agent.cli.replay import replay_category
-    from messagedb_agent.cli.wiring import category_of, reader
+    from messagedb_agent.cli.wiring import category_of, writer
 
-    count, problems = 0, 0
-    with reader(config) as connection:
-        for stream_name, problem in replay_category(connection, category_of(options)):
-            count += 1
-            if problem is not None:
-                problems += 1
-                _print("replay", Finding(good=False, what=f"{stream_name}: {problem}"))
+    with writer(config) as store, Progress("replaying every thread"):
+        found = list(replay_category(store, category_of(options)))
+    for stream_name, problem in found:
+        if problem is not None:
+            _print("replay", Finding(good=False, what=f"{stream_name}: {problem}"))
+    count, problems = len(found), sum(problem is not None for _, problem in found)
     _print("replay", Finding(good=not problems, what=f"{count} threads, {problems} with problems"))
     return not problems
 

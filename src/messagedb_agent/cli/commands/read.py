@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from messagedb_agent.cli.listing import table, wanted_threads
 from messagedb_agent.cli.progress import Progress
 from messagedb_agent.cli.run_listing import as_listed, run_table
-from messagedb_agent.cli.terminal import paint, say, tell, visible, write
-from messagedb_agent.cli.transcript_view import STYLES, blocks, title_of
+from messagedb_agent.cli.terminal import complain, paint, say, tell, visible, write
+from messagedb_agent.cli.transcript_view import STYLES, blocks, place, title_of
 from messagedb_agent.cli.wiring import category_of, configuration, reader, writer
 from messagedb_agent.engine.costs import add_call, in_words, no_usage, summed
 from messagedb_agent.errors import UsageError
@@ -55,11 +56,12 @@ def show(options: argparse.Namespace) -> int:
         return 0
     if not options.events:
         return _print_transcript(rows, full=options.full)
+    _say_what_is_missing(rows)
     first, last = rows[0], rows[-1]
     title = f"thread {last.stream_name.partition('-')[2]} · {len(rows)} events"
     say(paint(f"{title} · {first.time:%Y-%m-%d %H:%M} to {last.time:%Y-%m-%d %H:%M} UTC", "bold"))
     for row in rows:
-        if not write(sys.stdout, f"{_text(row, full=options.full)}\n"):
+        if not write(sys.stdout, f"{_text(row, last.stream_name, full=options.full)}\n"):
             return 0
     _say_usage(rows)
     return 0
@@ -82,17 +84,29 @@ def _follow(options: argparse.Namespace) -> int:
 
     with reader(configuration(options)) as connection:
         stream_name = find_stream(connection, category_of(options), options.thread)
+
+    def shown(row: EventRow) -> str:
+        return _text(row, stream_name, full=options.full)
+
     with writer(configuration(options)) as store:
         try:
-            watch_thread(
-                store, stream_name, lambda row: _text(row, full=options.full), options.format
-            )
+            watch_thread(store, stream_name, shown, options.format)
         except KeyboardInterrupt:
             say("")
     return 0
 
 
+def _say_what_is_missing(rows: Sequence[EventRow]) -> None:
+    if rows[0].type == "ThreadForked":
+        origin = from_json(rows[0].data or "{}").get("origin_stream_name")
+        complain(
+            f"{origin}, from which this thread was forked, is missing; `./cli import` of its "
+            "export brings it back"
+        )
+
+
 def _print_transcript(rows: Sequence[EventRow], *, full: bool) -> int:
+    _say_what_is_missing(rows)
     records = [decode(row) for row in rows]
     first, last = rows[0], rows[-1]
     when = f"{first.time:%Y-%m-%d %H:%M} to {last.time:%Y-%m-%d %H:%M} UTC"
@@ -117,13 +131,13 @@ def list_threads(options: argparse.Namespace) -> int:
         )
         names = [thread.stream_name for thread in threads]
         titles = thread_titles(connection, names)
-        as_json = options.format == "json" or options.json
-        usage = stream_usage(connection, names) if as_json else ()
-    if as_json:
+        usage = _by_stream(stream_usage(connection, names))
+    if options.format == "json" or options.json:
         say(json.dumps([_as_listed(thread, titles, usage) for thread in threads], indent=2))
         return 0
     if threads:
-        say("\n".join(table(threads, titles)))
+        costs = {name: summed(sums)["cost_usd"] for name, sums in usage.items()}
+        say("\n".join(table(threads, titles, costs)))
     elif options.status or options.search:
         tell("no such thread")
     else:
@@ -147,10 +161,17 @@ def _list_runs(options: argparse.Namespace) -> int:
     return 0
 
 
+def _by_stream(sums: Iterable[UsageSum]) -> dict[str, list[UsageSum]]:
+    found: dict[str, list[UsageSum]] = defaultdict(list)
+    for row in sums:
+        found[str(row.stream_name)].append(row)
+    return found
+
+
 def _as_listed(
-    thread: ThreadSummary, titles: Mapping[str, str], sums: Sequence[UsageSum]
+    thread: ThreadSummary, titles: Mapping[str, str], usage: Mapping[str, Sequence[UsageSum]]
 ) -> dict[str, Any]:
-    own = summed(row for row in sums if row.stream_name == thread.stream_name)
+    own = summed(usage.get(thread.stream_name, ()))
     return {**thread._asdict(), "title": titles.get(thread.stream_name), "usage": own}
 
 
@@ -168,9 +189,9 @@ def _as_object(row: EventRow, *, full: bool) -> dict[str, Any]:
     return shown
 
 
-def _text(row: EventRow, *, full: bool) -> str:
+def _text(row: EventRow, own: str, *, full: bool) -> str:
     told = entry(decode_event(row.type, row.data or "null", row.metadata))
-    head = paint(f"[{row.position}] {row.time:%H:%M:%S}", "dim")
+    head = paint(f"{place(row, own)} {row.time:%H:%M:%S}", "dim")
     styles = STYLES[told.voice]
     first, *rest = visible(told.text).split("\n")
     lines = [f"{head} {paint(f'{_SIGNS[told.voice]} {first}', *styles)}"]

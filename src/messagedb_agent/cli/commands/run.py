@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from messagedb_agent.cli.attachments import keep_attachments, read_attachments
 from messagedb_agent.cli.driving import drive, nothing
 from messagedb_agent.cli.following import leave_to_workers
+from messagedb_agent.cli.mcp import tool_servers
 from messagedb_agent.cli.messages import message_of
 from messagedb_agent.cli.model import named_model, parameters_for
 from messagedb_agent.cli.wiring import (
@@ -161,4 +162,5 @@ def _chosen(
     parameters = current.parameters if current else {}
     if not (options.model or options.system) and parameters_for(options, state) == parameters:
         return None
-    return agent_for(options, config, state).configuration()
+    with tool_servers(options, config) as servers:
+        return agent_for(options, config, state, servers).configuration()

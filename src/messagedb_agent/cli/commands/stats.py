@@ -1,19 +1,23 @@
-"""stats: tokens, latencies and failures, from the analytics views."""
+"""stats: tokens, costs, latencies and failures, from the analytics views."""
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections import defaultdict
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 from messagedb_agent.cli.progress import Progress
 from messagedb_agent.cli.terminal import paint, say, tell
 from messagedb_agent.cli.text import one_line, pad, shorten, terminal_width, width_of
 from messagedb_agent.cli.wiring import category_of, configuration, database, install_schema, reader
 from messagedb_agent.config import Config
+from messagedb_agent.engine.costs import cost_in_words, summed
 from messagedb_agent.errors import SchemaMissingError
 from messagedb_agent.store.quick import QuickConnection, Row
 from messagedb_agent.store.shards import CATEGORIES
+from messagedb_agent.store.usage import UsageSum, category_usage
 
 _BAR = 24
 _NARROWEST_BAR = 5
@@ -72,6 +76,7 @@ _CALL_COLUMNS = (
     "tool_calls",
     "tool_failures",
 )
+_COST_PLACE = _CALL_COLUMNS.index("p50_ms")
 _TOOL_COLUMNS = ("tool_calls", "tool_failures", "p50_ms", "p95_ms", "total_ms")
 _HEADINGS = {
     "model_calls": "CALLS",
@@ -79,6 +84,7 @@ _HEADINGS = {
     "input_tokens": "IN",
     "output_tokens": "OUT",
     "total_tokens": "TOKENS",
+    "cost_usd": "COST",
     "p50_ms": "P50",
     "p95_ms": "P95",
     "tool_calls": "TOOLS",
@@ -95,8 +101,12 @@ def run(options: argparse.Namespace) -> int:
     with reader(config) as connection, Progress("adding up"):
         _need_views(connection, config)
         rows = connection.query(_query(options.by), (category, str(options.days)))
-    columns = _TOOL_COLUMNS if options.by == "tool" else _CALL_COLUMNS
+        used = category_usage(connection, category) if options.by != "tool" else ()
+    columns: tuple[str, ...] = _TOOL_COLUMNS if options.by == "tool" else _CALL_COLUMNS
     records = [_record(row, options.by, columns) for row in rows]
+    if options.by != "tool":
+        _add_costs(records, options.by, used, options.days)
+        columns = (*columns[:_COST_PLACE], "cost_usd", *columns[_COST_PLACE:])
     if options.format == "json":
         say(json.dumps(records, indent=2))
     elif not records:
@@ -104,6 +114,17 @@ def run(options: argparse.Namespace) -> int:
     else:
         say("\n".join(_table(records, options.by, columns)))
     return 0
+
+
+def _add_costs(records: list[Record], by: str, used: Sequence[UsageSum], days: int) -> None:
+    """What the model calls of each row cost; None where a price is not known."""
+    first = datetime.now(UTC).date() - timedelta(days=days - 1)
+    groups: dict[str, list[UsageSum]] = defaultdict(list)
+    for row in used:
+        if row.day >= first:
+            groups[row.day.isoformat() if by == "day" else row.model_name].append(row)
+    for record in records:
+        record["cost_usd"] = summed(groups[str(record[by])])["cost_usd"]
 
 
 def _need_views(connection: QuickConnection, config: Config) -> None:
@@ -167,6 +188,8 @@ def _bars(values: Sequence[float], room: int) -> list[str]:
 
 
 def _shown(column: str, value: str | float | None) -> str:
+    if column == "cost_usd":
+        return cost_in_words(value) if isinstance(value, int | float) else "?"
     if not isinstance(value, int | float):
         return "-"
     if not column.endswith("_ms"):

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import difflib
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 import msgspec
 
+from messagedb_agent.cli import model
+from messagedb_agent.cli.difference import side_by_side, unified
 from messagedb_agent.cli.editor import edit_text
 from messagedb_agent.cli.page import page
-from messagedb_agent.cli.terminal import complain, paint, say, tell, visible, write
+from messagedb_agent.cli.progress import Progress
+from messagedb_agent.cli.terminal import complain, say, tell, visible, write
 from messagedb_agent.cli.wiring import (
     category_of,
     configuration,
@@ -23,36 +27,59 @@ from messagedb_agent.cli.wiring import (
     writer,
 )
 from messagedb_agent.engine import transfer, travel
+from messagedb_agent.engine.agent import Agent, reconfigured
 from messagedb_agent.engine.history import read_history
 from messagedb_agent.errors import UsageError
+from messagedb_agent.events.agent import AgentConfigured
 from messagedb_agent.events.base import Event
 from messagedb_agent.events.tool import ToolExecutionCompleted
 from messagedb_agent.events.user import UserMessageAdded
+from messagedb_agent.projections.thread_state import THREAD_STATE
 from messagedb_agent.projections.transcript import entry
 from messagedb_agent.store.base import EventStore
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.stream import generate_thread_id, parse_stream_name
 from messagedb_agent.store.threads import find_stream
+from messagedb_agent.tools import ToolRegistry, builtin_tools
 
 
 def fork(options: argparse.Namespace) -> int:
     """Begin a thread that continues another one."""
     thread_id = options.thread_id or generate_thread_id()
-    with on_thread(options, options.thread) as (store, origin):
+    with on_thread(options, options.thread) as (store, named):
         if options.thread_id:
             refuse_known(options, store, thread_id)
         target = new_stream(options, configuration(options), thread_id)
-        position, message = options.at, options.message
+        origin, position, message = named, options.at, options.message
         if options.edit:
-            position, message = _edited(store, origin, position)
-        position = travel.fork_thread(store, origin, target, position, message=message)
+            origin, position, message = _edited(store, named, position)
+        chosen = _with_model(options, store, origin, position) if options.model else None
+        position = travel.fork_thread(
+            store, origin, target, position, message=message, configuration=chosen
+        )
     say(thread_id)
-    origin_id = parse_stream_name(origin).thread_id
-    tell(
-        f"forked from {origin_id} at {position}; "
-        f"`./cli continue {thread_id}` or `./cli message {thread_id} …`"
-    )
+    told = f"forked from {parse_stream_name(origin).thread_id} at {position}"
+    if not getattr(options, "in_chat", False):
+        told += f"; `./cli continue {thread_id}` or `./cli message {thread_id} MSG` goes on there"
+    tell(told)
     return 0
+
+
+def _with_model(
+    options: argparse.Namespace, store: EventStore, origin: str, position: int | None
+) -> AgentConfigured:
+    """What the origin's model was given, for another one."""
+    config = configuration(options)
+    records = read_history(store, origin, position)
+    state = THREAD_STATE.fold(record.event for record in records)
+    # A name that means no model is told now, not when the fork is to go on.
+    llm = model.model_for(options, config, state)
+    current = state.context.configuration
+    if current is None:
+        prompt = model.prompt_for(options, config, state)
+        tools = ToolRegistry(*builtin_tools())
+        return Agent(llm=llm, tools=tools, system_prompt=prompt).configuration()
+    return reconfigured(current, model_name=llm.model_name)
 
 
 def rewind(options: argparse.Namespace) -> int:
@@ -65,9 +92,10 @@ def rewind(options: argparse.Namespace) -> int:
 
 def replay(options: argparse.Namespace) -> int:
     """Derive every decision again and report the first that differs."""
-    with on_thread(options, options.thread) as (store, stream_name):
+    with on_thread(options, options.thread) as (store, stream_name), Progress("replaying"):
         records = read_history(store, stream_name, options.at)
-    for divergence in travel.replay(records):
+        divergences = list(islice(travel.replay(records), 1))
+    for divergence in divergences:
         complain(
             f"position {divergence.position}: recorded {divergence.recorded}, "
             f"but {divergence.derived}"
@@ -82,25 +110,31 @@ def diff(options: argparse.Namespace) -> int:
     with on_thread(options, options.thread) as (store, first):
         with reader(configuration(options)) as connection:
             second = find_stream(connection, category_of(options), options.other)
-        return 1 if print_difference(store, first, second) else 0
+        differ = print_difference(store, first, second, beside=options.side_by_side)
+    if not differ:
+        tell("both say the same")
+    return 1 if differ else 0
 
 
-def print_difference(store: EventStore, first: str, second: str) -> bool:
-    """Print how what two threads say differs; whether it does."""
+def print_difference(store: EventStore, first: str, second: str, *, beside: bool) -> bool:
+    """Print how what two threads say differs, side by side or line by line; whether it does."""
     one, two = _transcript(store, first), _transcript(store, second)
-    before, after = (parse_stream_name(name).thread_id for name in (first, second))
-    lines = list(difflib.unified_diff(one, two, before, after, lineterm=""))
-    for line in lines:
-        colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[0])
-        say(paint(line, colour) if colour else line)
-    return bool(lines)
+    names = (parse_stream_name(first).thread_id, parse_stream_name(second).thread_id)
+    if beside:
+        lines = side_by_side(one, two, names, shutil.get_terminal_size().columns)
+    else:
+        lines = unified(one, two, names)
+    text = "\n".join(lines)
+    if text:
+        say(text)
+    return bool(text)
 
 
 def export(options: argparse.Namespace) -> int:
     """Write a thread to a file, or to stdout."""
-    with on_thread(options, options.thread) as (store, stream_name):
+    with on_thread(options, options.thread) as (store, stream_name), Progress("exporting"):
         if options.format == "jsonl":
-            lines = list(transfer.export_thread(store, stream_name))
+            lines = transfer.export_thread(store, stream_name)
             text, what = "".join(f"{line}\n" for line in lines), f"{len(lines) - 1} events"
         else:
             text, what = page(read_history(store, stream_name), options.format), "the page was"
@@ -121,7 +155,7 @@ def import_(options: argparse.Namespace) -> int:
     if options.thread_id:
         rename = new_stream(options, config, options.thread_id)
     lines = _read_lines(options.file)
-    with writer(config) as store:
+    with writer(config) as store, Progress("importing"):
         if options.thread_id:
             refuse_known(options, store, options.thread_id)
         stream_name = transfer.import_thread(store, lines, rename)
@@ -165,15 +199,16 @@ def _timeless(event: Event) -> Event:
     return event
 
 
-def _edited(store: EventStore, origin: str, position: int | None) -> tuple[int, str]:
-    """The position before a user message, and what the person makes of the message."""
+def _edited(store: EventStore, origin: str, position: int | None) -> tuple[str, int, str]:
+    """The stream and position before a user message, and what the person makes of the message."""
     records = [
         record
         for record in read_history(store, origin, position)
-        if isinstance(record.event, UserMessageAdded) and record.stream_name == origin
+        if isinstance(record.event, UserMessageAdded) and record.position > 0
     ]
-    if not records or records[-1].position == 0:
+    if not records:
         raise UsageError("there is no user message to edit; name its position with --at")
     event = records[-1].event
     assert isinstance(event, UserMessageAdded)
-    return records[-1].position - 1, edit_text(event.message)
+    # It may be one that the thread shares with the one it was forked from.
+    return records[-1].stream_name, records[-1].position - 1, edit_text(event.message)

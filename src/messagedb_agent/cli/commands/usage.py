@@ -7,6 +7,7 @@ import json
 from collections import defaultdict
 from typing import Any
 
+from messagedb_agent.cli.progress import Progress
 from messagedb_agent.cli.terminal import paint, say, visible
 from messagedb_agent.cli.wiring import category_of, configuration, reader
 from messagedb_agent.engine.costs import cost_in_words, summed
@@ -18,7 +19,7 @@ _NAMES = {"model": "model_name", "day": "day", "thread": "thread_id"}
 def usage(options: argparse.Namespace) -> int:
     """Print what all threads of a category used, by model, day or thread."""
     category = category_of(options)
-    with reader(configuration(options)) as connection:
+    with reader(configuration(options)) as connection, Progress("adding up"):
         sums = category_usage(connection, category, by_thread=options.by == "thread")
     groups: dict[str, list[UsageSum]] = defaultdict(list)
     for row in sums:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import AbstractContextManager, nullcontext
 
 import msgspec
 
 from messagedb_agent.cli.commands.travel import on_thread, print_difference
-from messagedb_agent.cli.terminal import complain, tell
+from messagedb_agent.cli.mcp import tool_servers
+from messagedb_agent.cli.outcome import EXIT_CODES, explain
+from messagedb_agent.cli.progress import Progress
+from messagedb_agent.cli.terminal import tell
 from messagedb_agent.cli.wiring import agent_for, configuration, new_stream
 from messagedb_agent.engine.agent import Agent
 from messagedb_agent.engine.history import read_history
@@ -19,6 +23,7 @@ from messagedb_agent.events.base import RecordedEvent
 from messagedb_agent.events.user import UserMessageAdded
 from messagedb_agent.projections.thread_state import ThreadState
 from messagedb_agent.store.stream import generate_thread_id
+from messagedb_agent.tools.mcp import McpServers
 
 
 def run(options: argparse.Namespace) -> int:
@@ -27,33 +32,42 @@ def run(options: argparse.Namespace) -> int:
     target = new_stream(options, configuration(options), thread_id)
     with on_thread(options, options.thread) as (store, origin):
         records = read_history(store, origin)
-        position = options.at if options.at is not None else _last_question(records, origin)
-        fork_thread(store, origin, target, position, reason="what if")
-        with AgentThread(store, target) as thread:
-            agent = _agent(options, thread.state, records)
+        source, position = (origin, options.at) if options.at is not None else _question(records)
+        fork_thread(store, source, target, position, reason="what if")
+        with _servers(options) as servers, AgentThread(store, target) as thread:
+            agent = _agent(options, thread.state, records, servers)
             thread.resume()
-            result = thread.run(agent)
-        print_difference(store, origin, target)
+            with Progress(f"asking {agent.llm.model_name}"):
+                result = thread.run(agent)
+        if not print_difference(store, origin, target, beside=True):
+            tell("both say the same")
     tell(f"the other history is thread {thread_id}")
-    if result.stop not in ("done", "truncated"):
-        complain(result.error or f"it stopped: {result.stop}")
-        return 1
-    return 0
+    explain(result, thread_id)
+    return EXIT_CODES[result.stop]
 
 
-def _last_question(records: list[RecordedEvent], origin: str) -> int:
-    asked = [
-        record.position
-        for record in records
-        if isinstance(record.event, UserMessageAdded) and record.stream_name == origin
-    ]
+def _servers(options: argparse.Namespace) -> AbstractContextManager[McpServers | None]:
+    """Recorded results need nobody who could give others."""
+    if options.tools == "recorded":
+        return nullcontext()
+    return tool_servers(options, configuration(options))
+
+
+def _question(records: list[RecordedEvent]) -> tuple[str, int]:
+    """Where the last user message is recorded: perhaps in a thread that this one came from."""
+    asked = [record for record in records if isinstance(record.event, UserMessageAdded)]
     if not asked:
-        raise UsageError("the thread has no user message of its own; name a position with --at")
-    return asked[-1]
+        raise UsageError("the thread has no user message; name a position with --at")
+    return asked[-1].stream_name, asked[-1].position
 
 
-def _agent(options: argparse.Namespace, state: ThreadState, records: list[RecordedEvent]) -> Agent:
-    agent = agent_for(options, configuration(options), state)
+def _agent(
+    options: argparse.Namespace,
+    state: ThreadState,
+    records: list[RecordedEvent],
+    servers: McpServers | None,
+) -> Agent:
+    agent = agent_for(options, configuration(options), state, servers)
     if options.tools == "real":
         return agent
     recording = Recording(record.event for record in records)

@@ -7,15 +7,19 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
+
+from messagedb_agent.cli.mcp import tool_servers
 from messagedb_agent.cli.observing import telemetry_for
 from messagedb_agent.cli.terminal import complain, tell
-from messagedb_agent.cli.wiring import agent_for, category_of, configuration, writer
+from messagedb_agent.cli.wiring import agent_for, category_of, configuration, tools_for, writer
 from messagedb_agent.config import Config
 from messagedb_agent.engine.agent import Agent
 from messagedb_agent.engine.live import Announcer
 from messagedb_agent.events.json_text import canonical
 from messagedb_agent.projections.thread_state import THREAD_STATE, ThreadState
 from messagedb_agent.store.client import MessageDBClient
+from messagedb_agent.tools.mcp import McpServers
 from messagedb_agent.workers.driver import Driver
 from messagedb_agent.workers.limits import parse_limit
 from messagedb_agent.workers.schema import install
@@ -46,10 +50,8 @@ def run(options: argparse.Namespace) -> int:
         conninfo.update(worker_conninfo(given, name))
         return conninfo
 
-    agents = _agents(options, config)
-    # Wrong options are told now, not at the first job.
-    agents(THREAD_STATE.initial)
     with (
+        tool_servers(options, config) as servers,
         writer(
             config,
             max_connections=min(options.concurrency, options.connections) + _SPARE_CONNECTIONS,
@@ -58,6 +60,9 @@ def run(options: argparse.Namespace) -> int:
         Announcer(store) as announcer,
         telemetry_for(config) as telemetry,
     ):
+        agents = _agents(options, config, servers)
+        # Wrong options are told now, not at the first job.
+        agents(THREAD_STATE.initial)
         _have_queue(store, category_of(options))
         driver = Driver(
             store,
@@ -85,8 +90,14 @@ def _silence_the_queue(config: Config) -> None:
         logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
 
 
-def _agents(options: argparse.Namespace, config: Config) -> Callable[[ThreadState], Agent]:
-    """The agent of each thread, kept for those with the same model: clients hold connections."""
+def _agents(
+    options: argparse.Namespace, config: Config, servers: McpServers | None
+) -> Callable[[ThreadState], Agent]:
+    """
+    The agent of each thread. Those with the same model share it: clients hold connections.
+
+    The tools of MCP servers are each thread's own, since a thread keeps what it has recorded.
+    """
     kept: dict[tuple[str, str, bytes] | None, Agent] = {}
 
     def agent(state: ThreadState) -> Agent:
@@ -99,7 +110,10 @@ def _agents(options: argparse.Namespace, config: Config) -> Callable[[ThreadStat
         if key not in kept:
             if len(kept) >= _KEPT_AGENTS:
                 kept.clear()
-            kept[key] = agent_for(options, config, state)
-        return kept[key]
+            kept[key] = agent_for(options, config, state, servers)
+            return kept[key]
+        if servers is None:
+            return kept[key]
+        return msgspec.structs.replace(kept[key], tools=tools_for(state, servers))
 
     return agent
