@@ -73,6 +73,7 @@ class WorkerService:
         settings: WorkerSettings,
         complain: Callable[[str], None] = lambda _line: None,
     ) -> None:
+        self.name = name
         self._driver = driver
         self._settings = settings
         self._complain = complain

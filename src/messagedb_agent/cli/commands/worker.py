@@ -37,12 +37,7 @@ _KEPT_AGENTS = 50
 
 def run(options: argparse.Namespace) -> int:
     """Drive threads until SIGTERM or SIGINT."""
-    config = configuration(options)
-    limits = tuple(map(parse_limit, options.limit))
-    settings = WorkerSettings(
-        queue=options.queue, concurrency=options.concurrency, grace_seconds=options.grace
-    )
-    name = instance_name()
+    config, name = configuration(options), instance_name()
     _silence_the_queue(config)
     conninfo: dict[str, Any] = {}
 
@@ -67,13 +62,22 @@ def run(options: argparse.Namespace) -> int:
         driver = Driver(
             store,
             agents,
-            limits=limits,
+            limits=tuple(map(parse_limit, options.limit)),
             announcer=announcer,
             telemetry=telemetry,
             complain=complain,
         )
-        service = WorkerService(name, conninfo, driver, settings, complain)
-        finished = service.serve(lambda: tell(f"{name} serves queue {settings.queue}"))
+        return _serve(options, WorkerService(name, conninfo, driver, _settings(options), complain))
+
+
+def _settings(options: argparse.Namespace) -> WorkerSettings:
+    return WorkerSettings(
+        queue=options.queue, concurrency=options.concurrency, grace_seconds=options.grace
+    )
+
+
+def _serve(options: argparse.Namespace, service: WorkerService) -> int:
+    finished = service.serve(lambda: tell(f"{service.name} serves queue {options.queue}"))
     tell("stopped" if finished else "stopped before all steps had ended; others go on with them")
     return 0
 
