@@ -17,6 +17,7 @@ from messagedb_agent.cli.structured import checked
 from messagedb_agent.cli.terminal import is_interactive, tell
 from messagedb_agent.cli.wiring import agent_for
 from messagedb_agent.config import Config
+from messagedb_agent.engine.contents import Contents
 from messagedb_agent.engine.follow import Follower
 from messagedb_agent.engine.live import Announcer, Ears
 from messagedb_agent.engine.session import (
@@ -53,6 +54,7 @@ def drive(
     reporter = Reporter(
         options.format,
         thread_id,
+        Contents(store),
         show_thinking=options.show_thinking,
         introduce=not getattr(options, "in_chat", False),
     )

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from messagedb_agent.cli.outcome import EXIT_CODES, explain
 from messagedb_agent.cli.reporter import Reporter, as_object
 from messagedb_agent.cli.terminal import paint, say, tell, visible, write
+from messagedb_agent.engine.contents import Contents
 from messagedb_agent.engine.follow import Follower, settled
 from messagedb_agent.engine.live import Ears
 from messagedb_agent.engine.thread import RunResult
@@ -30,7 +31,9 @@ def leave_to_workers(options: argparse.Namespace, store: MessageDBClient, stream
     """The end of a command with --no-wait: say which thread it is, or follow it; the exit code."""
     thread_id = parse_stream_name(stream_name).thread_id
     if options.follow:
-        reporter = Reporter(options.format, thread_id, show_thinking=options.show_thinking)
+        reporter = Reporter(
+            options.format, thread_id, Contents(store), show_thinking=options.show_thinking
+        )
         result = watch_turn(store, stream_name, reporter)
         reporter.finish(result, stream_name)
         explain(result, thread_id)

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from messagedb_agent.engine.attachments import blob_stream, referred
+from messagedb_agent.engine.contents import referred_streams
 from messagedb_agent.engine.history import MAX_ANCESTORS
 from messagedb_agent.errors import ThreadNotFoundError, UsageError
 from messagedb_agent.events.base import Event, RecordedEvent, UnknownEvent
@@ -36,16 +36,16 @@ def export_thread(store: EventStore, stream_name: str) -> Iterator[str]:
     """
     The lines of a thread's file: a header, then each stream it needs, the oldest origin first.
 
-    The contents of attachments are part of it. Raises `ThreadNotFoundError` when the thread,
-    or one that it came from, is not there.
+    The contents of attachments and large results are part of it. Raises
+    `ThreadNotFoundError` when the thread, or one that it came from, is not there.
     """
     yield to_json({"format": FORMAT, "version": FORMAT_VERSION, "stream_name": stream_name})
     lineage = _lineage(store, stream_name)
     for records in reversed(lineage):
         for record in records:
             yield msgspec.json.encode(_line(record)).decode()
-    for sha256 in referred(record.event for records in lineage for record in records):
-        for record in store.read(blob_stream(sha256)):
+    for content in referred_streams(record.event for records in lineage for record in records):
+        for record in store.read(content):
             yield msgspec.json.encode(_line(record)).decode()
 
 

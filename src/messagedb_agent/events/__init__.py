@@ -25,6 +25,7 @@ from messagedb_agent.events.tool import (
     ToolExecutionFailed,
     ToolExecutionRequested,
     ToolExecutionStarted,
+    ToolResultStored,
 )
 from messagedb_agent.events.user import (
     AttachmentStored,
@@ -67,6 +68,7 @@ __all__ = [
     "ToolExecutionRejected",
     "ToolExecutionRequested",
     "ToolExecutionStarted",
+    "ToolResultStored",
     "TurnInterruptRequested",
     "TurnInterrupted",
     "TurnResumed",

@@ -34,6 +34,7 @@ _BUILTIN: tuple[type[Event], ...] = (
     user.ThreadRenamed,
     user.ThreadReopened,
     user.AttachmentStored,
+    tool.ToolResultStored,
     agent.LLMCallStarted,
     tool.ToolExecutionStarted,
     user.DisplayPreferenceUpdated,

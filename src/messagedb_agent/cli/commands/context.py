@@ -10,6 +10,7 @@ import msgspec
 
 from messagedb_agent.cli.commands.travel import on_thread
 from messagedb_agent.cli.terminal import complain, paint, say, visible
+from messagedb_agent.engine.contents import Contents
 from messagedb_agent.engine.history import read_history
 from messagedb_agent.engine.review import Review, review
 from messagedb_agent.projections.messages import AssistantMessage, Message, UserMessage
@@ -27,6 +28,11 @@ def context(options: argparse.Namespace) -> int:
     """Print what the model saw when it was called; exit code 1 when that can't be derived."""
     with on_thread(options, options.thread) as (store, stream_name):
         found = review(read_history(store, stream_name, options.at))
+        # Files are told by name and size: their contents are no reading matter.
+        messages = Contents(store).resolve(found.request.messages, files=False)
+        found = msgspec.structs.replace(
+            found, request=msgspec.structs.replace(found.request, messages=messages)
+        )
     if options.format == "json":
         say(json.dumps(_as_object(found, stream_name), indent=2))
     else:

@@ -23,6 +23,7 @@ from messagedb_agent.cli.wiring import (
     writer,
 )
 from messagedb_agent.engine import transfer, travel
+from messagedb_agent.engine.contents import with_whole_results
 from messagedb_agent.engine.history import read_history
 from messagedb_agent.errors import UsageError
 from messagedb_agent.events.base import Event
@@ -103,7 +104,8 @@ def export(options: argparse.Namespace) -> int:
             lines = list(transfer.export_thread(store, stream_name))
             text, what = "".join(f"{line}\n" for line in lines), f"{len(lines) - 1} events"
         else:
-            text, what = page(read_history(store, stream_name), options.format), "the page was"
+            records = with_whole_results(store, read_history(store, stream_name))
+            text, what = page(records, options.format), "the page was"
     if options.output in (None, "-"):
         write(sys.stdout, text)
         return 0

@@ -10,6 +10,7 @@ from messagedb_agent.cli.commands.travel import on_thread, print_difference
 from messagedb_agent.cli.terminal import complain, tell
 from messagedb_agent.cli.wiring import agent_for, configuration, new_stream
 from messagedb_agent.engine.agent import Agent
+from messagedb_agent.engine.contents import Contents
 from messagedb_agent.engine.history import read_history
 from messagedb_agent.engine.thread import AgentThread
 from messagedb_agent.engine.travel import fork_thread
@@ -18,6 +19,7 @@ from messagedb_agent.errors import UsageError
 from messagedb_agent.events.base import RecordedEvent
 from messagedb_agent.events.user import UserMessageAdded
 from messagedb_agent.projections.thread_state import ThreadState
+from messagedb_agent.store.base import EventStore
 from messagedb_agent.store.stream import generate_thread_id
 
 
@@ -30,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
         position = options.at if options.at is not None else _last_question(records, origin)
         fork_thread(store, origin, target, position, reason="what if")
         with AgentThread(store, target) as thread:
-            agent = _agent(options, thread.state, records)
+            agent = _agent(options, store, thread.state, records)
             thread.resume()
             result = thread.run(agent)
         print_difference(store, origin, target)
@@ -52,9 +54,15 @@ def _last_question(records: list[RecordedEvent], origin: str) -> int:
     return asked[-1]
 
 
-def _agent(options: argparse.Namespace, state: ThreadState, records: list[RecordedEvent]) -> Agent:
+def _agent(
+    options: argparse.Namespace,
+    store: EventStore,
+    state: ThreadState,
+    records: list[RecordedEvent],
+) -> Agent:
     agent = agent_for(options, configuration(options), state)
     if options.tools == "real":
         return agent
-    recording = Recording(record.event for record in records)
+    contents = Contents(store)
+    recording = Recording(contents.whole(record.event) for record in records)
     return msgspec.structs.replace(agent, tools=recording.tools())

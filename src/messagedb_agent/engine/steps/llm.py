@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from messagedb_agent.engine.agent import Agent
-from messagedb_agent.engine.attachments import Attachments
+from messagedb_agent.engine.contents import Contents
 from messagedb_agent.engine.fencing import model_claim
 from messagedb_agent.engine.recipe import ContextDigest, recipe
 from messagedb_agent.engine.steps.base import Claim, Outcome, Step, Surroundings
@@ -47,7 +47,7 @@ class ModelStep(msgspec.Struct, frozen=True):
 
     agent: Agent
     memory: ModelMemory
-    attachments: Attachments | None = None
+    contents: Contents | None = None
     clock: Callable[[], float] = time.monotonic
 
     def run(
@@ -98,8 +98,8 @@ class ModelStep(msgspec.Struct, frozen=True):
         configuration = context.configuration
         assert configuration is not None, "a model is called under a recorded configuration only"
         messages: Sequence[Message] = context.messages
-        if self.attachments is not None:
-            messages = self.attachments.resolve(messages)
+        if self.contents is not None:
+            messages = self.contents.resolve(messages)
         return ModelRequest(
             model_name=configuration.model_name,
             system_prompt=configuration.system_prompt,
