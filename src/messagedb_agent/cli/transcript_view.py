@@ -121,10 +121,11 @@ def _step(record: RecordedEvent, *, full: bool) -> str:
             facts.append(duration(took))
         case tool.ToolExecutionRequested() | tool.ToolApprovalRequested() if not full:
             text = shorten(text, LONGEST_CALL)
-    shown = text if full else folded(text)
-    if isinstance(record.event, tool.ToolExecutionCompleted) and record.event.stored:
-        shown = f"{shown}\n… this is its beginning (--full)"
-    first, *rest = shown.split("\n")
+    lines = (text if full else folded(text)).split("\n")
+    match record.event:
+        case tool.ToolExecutionCompleted(stored=stored) if stored and not full:
+            lines.append("… this is its beginning (--full)")
+    first, *rest = lines
     where = paint(" · ".join(facts), "dim")
     head = f"{paint(f'{_SIGNS[told.voice]} {first}', *STYLES[told.voice])} {where}"
     return "\n".join([head, *(f"  {line}".rstrip() for line in rest)])
