@@ -22,6 +22,7 @@ from messagedb_agent.engine.contents import (
 )
 from messagedb_agent.engine.history import read_history
 from messagedb_agent.engine.review import review
+from messagedb_agent.engine.session import complete
 from messagedb_agent.engine.transfer import export_thread, import_thread
 from messagedb_agent.engine.travel import fork_thread, replay
 from messagedb_agent.errors import ModelCallError
@@ -301,6 +302,16 @@ def test_messages_without_references_are_not_touched() -> None:
     assert Contents(MemoryStore()).resolve(messages) is messages
 
 
+def test_a_context_that_grew_is_resolved_like_one_seen_for_the_first_time() -> None:
+    store = MemoryStore()
+    contents = Contents(store)
+    large = given_to_a_model(contents.set_aside(completed(PAGE)))
+    others = given_to_a_model(completed("small"))
+
+    for messages in ([*others], [*others, *large], [*others, *large, *others], [*large], []):
+        assert contents.resolve(messages) == Contents(store).resolve(messages)
+
+
 def test_files_may_be_left_as_references() -> None:
     store = MemoryStore()
     block = store_attachment(store, Attachment("a.png", "image/png", b"picture"))
@@ -373,6 +384,23 @@ def test_a_transactional_tool_keeps_its_result_in_the_thread(
     outcome = outcomes(client, stream)["a"]
     assert isinstance(outcome, ToolExecutionCompleted)
     assert (outcome.result, outcome.stored) == (PAGE, None)
+
+
+@tool(permission="ask")
+def risky() -> Any:
+    """Do something that people would rather do themselves."""
+    return None
+
+
+def test_a_result_that_a_person_gives_stays_in_the_thread(memory: MemoryStore, stream: str) -> None:
+    model = ScriptedModel([calls(call("risky", "a")), {"text": "ok"}])
+    waiting = say(memory, stream, "go", agent_of(model, risky))
+
+    complete(memory, stream, waiting.pending[0], PAGE)
+    go_on(memory, stream, agent_of(model, risky))
+
+    assert stored_results(memory) == []
+    assert model.requests[-1].messages[-1] == ToolResult("a", "risky", PAGE)
 
 
 def test_postgresql_gives_back_what_was_stored(client: MessageDBClient, stream: str) -> None:

@@ -97,6 +97,7 @@ class Contents:
     def __init__(self, store: EventStore) -> None:
         self._store = store
         self._known: dict[str, Any] = {}
+        self._references = _References()
 
     def set_aside(self, event: Event) -> Event:
         """The event as it is, or, of a large result, one that refers to it; it is stored then."""
@@ -126,20 +127,20 @@ class Contents:
 
     def resolve(self, messages: Sequence[Message], *, files: bool = True) -> Sequence[Message]:
         """The messages with contents in place of references; `files` says whether theirs too."""
-        if not any(
-            isinstance(message, LargeToolResult)
-            or (files and isinstance(message, UserMessage) and message.content)
-            for message in messages
-        ):
+        places = self._references.within(messages)
+        if not places:
             return messages
-        return [self._resolved(message, files=files) for message in messages]
+        resolved = list(messages)
+        for place in places:
+            resolved[place] = self._resolved(resolved[place], files=files)
+        return resolved
 
     def _resolved(self, message: Message, *, files: bool) -> Message:
         match message:
             case LargeToolResult():
                 result = self._result(message.stored)
                 return ToolResult(message.tool_call_id, message.tool_name, result, message.is_error)
-            case UserMessage(content=blocks) if files and blocks:
+            case UserMessage(content=blocks) if files:
                 return msgspec.structs.replace(message, content=tuple(map(self._block, blocks)))
             case _:
                 return message
@@ -162,6 +163,34 @@ class Contents:
                 case _:
                     raise _missing(stream_name)
         return self._known[stream_name]
+
+
+class _References:
+    """
+    Which messages of a context may refer to contents.
+
+    Contexts grow, so each call looks only at what is new. One that is no continuation of the
+    last does not have the same message in the same place.
+    """
+
+    def __init__(self) -> None:
+        self._places: list[int] = []
+        self._count = 0
+        self._last: Message | None = None
+
+    def within(self, messages: Sequence[Message]) -> list[int]:
+        """The places of these messages, in order."""
+        count = self._count
+        if count > len(messages) or (count and messages[count - 1] is not self._last):
+            self._places, count = [], 0
+        for place, message in enumerate(messages[count:], start=count):
+            if isinstance(message, LargeToolResult) or (
+                isinstance(message, UserMessage) and message.content
+            ):
+                self._places.append(place)
+        self._count = len(messages)
+        self._last = messages[-1] if messages else None
+        return self._places
 
 
 def _missing(stream_name: str) -> ModelCallError:

@@ -198,7 +198,12 @@ def approve(
 def complete(
     store: EventStore, stream_name: str, call: CallState, result: Any, *, by: str | None = None
 ) -> None:
-    """Give a pending call the result that a person found out, instead of running it."""
+    """
+    Give a pending call the result that a person found out, instead of running it.
+
+    It stays in the thread however large it is: `store` may tell workers about each stream it
+    appends to, and one that holds a content is no thread.
+    """
     event = ToolExecutionCompleted(tool_name=call.call.name, result=result, **identity(call))
     store.append(
         stream_name,
