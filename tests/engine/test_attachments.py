@@ -2,12 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from messagedb_agent.engine.attachments import (
-    Attachment,
-    Attachments,
-    blob_stream,
-    store_attachment,
-)
+from messagedb_agent.engine.attachments import Attachment, store_attachment
+from messagedb_agent.engine.contents import Contents, blob_stream
 from messagedb_agent.engine.transfer import export_thread, import_thread
 from messagedb_agent.errors import ModelCallError
 from messagedb_agent.events.user import AttachmentStored, UserMessageAdded
@@ -41,7 +37,7 @@ def test_a_reference_becomes_content_in_what_a_model_is_given() -> None:
     paper = store_attachment(store, Attachment("b.pdf", "application/pdf", b"%PDF-"))
     messages: list[Message] = [UserMessage("look", (block, paper)), AssistantMessage("nice")]
 
-    resolved = Attachments(store).resolve(messages)
+    resolved = Contents(store).resolve(messages)
 
     first = resolved[0]
     assert isinstance(first, UserMessage)
@@ -56,19 +52,19 @@ def test_a_reference_becomes_content_in_what_a_model_is_given() -> None:
 def test_a_conversation_without_files_is_not_touched() -> None:
     messages = [UserMessage("hello")]
 
-    assert Attachments(MemoryStore()).resolve(messages) is messages
+    assert Contents(MemoryStore()).resolve(messages) is messages
 
 
 def test_content_that_came_within_the_message_stays() -> None:
     message = UserMessage("look", ({"type": "image", "media_type": "image/png", "data": "aGk="},))
 
-    assert Attachments(MemoryStore()).resolve([message]) == [message]
+    assert Contents(MemoryStore()).resolve([message]) == [message]
 
 
 def test_content_is_read_once() -> None:
     store = MemoryStore()
     message = UserMessage("look", (store_attachment(store, PICTURE),))
-    attachments = Attachments(store)
+    attachments = Contents(store)
     once = attachments.resolve([message])
     store._streams.clear()
 
@@ -79,7 +75,7 @@ def test_a_reference_to_nothing_fails_the_call() -> None:
     message = UserMessage("look", ({"type": "image", "sha256": "0" * 64},))
 
     with pytest.raises(ModelCallError, match="agent_blob:v0-000") as failed:
-        Attachments(MemoryStore()).resolve([message])
+        Contents(MemoryStore()).resolve([message])
     assert not failed.value.retryable
 
 
@@ -93,4 +89,4 @@ def test_an_exported_thread_takes_its_files_along() -> None:
     import_thread(elsewhere, export_thread(store, "agent:v0-t"), rename="agent:v0-copy")
 
     given = UserMessage("look", (block,))
-    assert Attachments(elsewhere).resolve([given]) == Attachments(store).resolve([given])
+    assert Contents(elsewhere).resolve([given]) == Contents(store).resolve([given])

@@ -22,6 +22,7 @@ from messagedb_agent.events.base import Event
 from messagedb_agent.events.codec import decode_event, encode
 from messagedb_agent.events.json_text import to_json
 from messagedb_agent.events.registry import lookup, registered
+from messagedb_agent.events.tool import StoredResult
 
 FOLDER = Path(__file__).parents[1] / "golden" / "events"
 FILES = sorted(FOLDER.glob("*.json"))
@@ -42,6 +43,7 @@ BY_NAME: dict[str, Any] = {
     "timestamp": "2026-01-02T03:04:05.678Z",
     "remember": "arguments",
     "completion_reason": "timeout",
+    "stored": StoredResult("ab" * 32, 20_000),
 }
 
 BY_TYPE: dict[Any, Any] = {

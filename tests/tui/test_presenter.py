@@ -5,6 +5,7 @@ import pytest
 from messagedb_agent.events.agent import LLMCallFailed, LLMResponseReceived, ToolCall
 from messagedb_agent.events.base import Event, UnknownEvent
 from messagedb_agent.events.tool import (
+    StoredResult,
     ToolApprovalRequested,
     ToolExecutionCompleted,
     ToolExecutionFailed,
@@ -51,6 +52,21 @@ def test_a_call_is_one_entry_from_the_request_to_the_result() -> None:
     assert changed == {0}
     assert entry.tool is not None
     assert (entry.tool.status, entry.tool.result, entry.tool.duration_ms) == ("done", "HI", 12)
+
+
+def test_a_result_that_is_stored_elsewhere_shows_its_size_and_beginning() -> None:
+    (entry,) = after(
+        ASKED_FOR,
+        ToolExecutionCompleted(
+            tool_name="shout",
+            result="HI HI…",
+            stored=StoredResult("ab" * 32, 20_000),
+            tool_call_id="c1",
+        ),
+    )
+
+    assert entry.tool is not None
+    assert entry.tool.result == "[20,000 bytes, abababababab] HI HI…"
 
 
 def test_a_failed_call_took_the_time_from_its_claim() -> None:

@@ -18,6 +18,7 @@ from messagedb_agent.cli.terminal import is_interactive, tell
 from messagedb_agent.cli.wiring import agent_for
 from messagedb_agent.config import Config
 from messagedb_agent.engine.clock import utc_now
+from messagedb_agent.engine.contents import Contents
 from messagedb_agent.engine.follow import Follower
 from messagedb_agent.engine.live import Announcer, Ears
 from messagedb_agent.engine.observing import Observation, observed
@@ -60,7 +61,11 @@ def drive(
     thread_id = parse_stream_name(stream_name).thread_id
     in_chat = getattr(options, "in_chat", False)
     reporter = Reporter(
-        options.format, thread_id, show_thinking=options.show_thinking, introduce=not in_chat
+        options.format,
+        thread_id,
+        Contents(store),
+        show_thinking=options.show_thinking,
+        introduce=not in_chat,
     )
     with (
         reporter,

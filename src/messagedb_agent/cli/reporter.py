@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from messagedb_agent.cli.progress import Progress
 from messagedb_agent.cli.terminal import has_colour, paint, say, tell, visible, write
+from messagedb_agent.engine.contents import Contents
 from messagedb_agent.engine.costs import add_call, no_usage
 from messagedb_agent.engine.result import RunResult
 from messagedb_agent.events import agent, tool
@@ -35,10 +36,17 @@ class Reporter:
     """
 
     def __init__(
-        self, output: str, thread_id: str, *, show_thinking: bool = False, introduce: bool = True
+        self,
+        output: str,
+        thread_id: str,
+        contents: Contents,
+        *,
+        show_thinking: bool = False,
+        introduce: bool = True,
     ) -> None:
         self._output = output
         self._thread_id = thread_id
+        self._contents = contents
         self._show_thinking = show_thinking
         self._introduce = introduce
         self._streams = output == "text" and sys.stdout.isatty()
@@ -130,9 +138,9 @@ class Reporter:
                     "name": call.name,
                     "arguments": call.arguments,
                 }
-        elif isinstance(event, tool.ToolExecutionCompleted):
+        elif isinstance(event, tool.ToolExecutionCompleted) and self._output == "json":
             self._calls.setdefault(str(event.call_id), {"id": event.call_id})["result"] = (
-                event.result
+                self._contents.whole(event).result
             )
         elif isinstance(event, tool.ToolExecutionFailed):
             self._calls.setdefault(str(event.call_id), {"id": event.call_id})["error"] = (

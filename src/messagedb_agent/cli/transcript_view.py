@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import msgspec
+
 from messagedb_agent.cli.markdown import rendered
 from messagedb_agent.cli.terminal import has_colour, paint, visible
 from messagedb_agent.cli.text import one_line, shorten
@@ -138,7 +140,11 @@ def _step(record: RecordedEvent, own: str, *, full: bool) -> str:
             facts.append(duration(took))
         case tool.ToolExecutionRequested() | tool.ToolApprovalRequested() if not full:
             text = shorten(text, LONGEST_CALL)
-    first, *rest = (text if full else folded(text)).split("\n")
+    lines = (text if full else folded(text)).split("\n")
+    match record.event:
+        case tool.ToolExecutionCompleted(stored=stored) if stored and not full:
+            lines.append("… this is its beginning (--full)")
+    first, *rest = lines
     where = paint(" · ".join(facts), "dim")
     head = f"{paint(f'{_SIGNS[told.voice]} {first}', *STYLES[told.voice])} {where}"
     return "\n".join([head, *(f"  {line}".rstrip() for line in rest)])
@@ -146,7 +152,7 @@ def _step(record: RecordedEvent, own: str, *, full: bool) -> str:
 
 def _untimed(event: Event) -> Event:
     if isinstance(event, tool.ToolExecutionCompleted):
-        return tool.ToolExecutionCompleted(tool_name=event.tool_name, result=event.result)
+        return msgspec.structs.replace(event, execution_time_ms=0)
     return event
 
 

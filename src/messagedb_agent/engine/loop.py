@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from messagedb_agent.engine.agent import Agent
-from messagedb_agent.engine.attachments import Attachments
+from messagedb_agent.engine.contents import Contents
 from messagedb_agent.engine.recorder import Recorder
 from messagedb_agent.engine.steps.base import Claim, Committed, Outcome, Step, Surroundings, Yielded
 from messagedb_agent.engine.steps.llm import ModelMemory, ModelStep
@@ -38,7 +38,7 @@ class Loop(msgspec.Struct, frozen=True):
     recorder: Recorder
     around: Surroundings
     memory: ModelMemory
-    attachments: Attachments
+    contents: Contents
 
     def run(self) -> Stop:
         """Go on until a decision says stop, and everything is committed."""
@@ -60,7 +60,7 @@ class Loop(msgspec.Struct, frozen=True):
     def _step(self, decision: Decision) -> Step:
         match decision:
             case CallModel():
-                model = ModelStep(self.agent, self.memory, self.attachments)
+                model = ModelStep(self.agent, self.memory, self.contents)
                 return model.run(decision, self.recorder.state, self.recorder.position, self.around)
             case RunTools():
                 return ToolStep(self.agent, self.store).run(decision, self.around)
@@ -100,7 +100,7 @@ class Loop(msgspec.Struct, frozen=True):
             case Committed():
                 recorder.catch_up()
             case Outcome(events=events, stands=stands, connection=None, more=more):
-                recorder.conclude(events, stands)
+                recorder.conclude([self.contents.set_aside(event) for event in events], stands)
                 if more:
                     recorder.flush()
             case Outcome(events=events, stands=stands, connection=connection):

@@ -216,6 +216,8 @@ def complete(
     """
     Give a pending call the result that a person found out, instead of running it.
 
+    It stays in the thread however large it is: `store` may tell workers about each stream it
+    appends to, and one that holds a content is no thread.
     Raises `UsageError` when it waits no more.
     """
     event = ToolExecutionCompleted(tool_name=call.call.name, result=result, **identity(call))

@@ -9,8 +9,8 @@ from contextlib import ExitStack
 from typing import Any, Self
 
 from messagedb_agent.engine.agent import Agent
-from messagedb_agent.engine.attachments import Attachments
 from messagedb_agent.engine.clock import utc_now
+from messagedb_agent.engine.contents import Contents
 from messagedb_agent.engine.fencing import takes_messages
 from messagedb_agent.engine.loop import Loop
 from messagedb_agent.engine.recorder import Annotate, Observer, Recorder, no_annotations
@@ -70,7 +70,7 @@ class AgentThread:
         self.on_delta, self.on_progress = on_delta, on_progress
         self._recorder = Recorder(store, stream_name, observers, annotate)
         self._memory = ModelMemory()
-        self._attachments = Attachments(store)
+        self._contents = Contents(store)
         self._loop: Loop | None = None
         self._began = 0.0
         self._store = store
@@ -228,7 +228,7 @@ class AgentThread:
                 self._recorder,
                 self,
                 self._memory,
-                self._attachments,
+                self._contents,
             )
         self._began = time.monotonic()
         try:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from messagedb_agent.engine.attachments import blob_stream, referred
+from messagedb_agent.engine.contents import referred_streams
 from messagedb_agent.errors import ThreadNotFoundError, UsageError
 from messagedb_agent.events.base import Event, RecordedEvent, UnknownEvent
 from messagedb_agent.events.codec import encode
@@ -46,13 +46,13 @@ def export_thread(store: EventStore, stream_name: str) -> list[str]:
     """
     The lines of a thread's file: a header, then each stream it needs, the oldest origin first.
 
-    The contents of attachments are part of it. Raises `ThreadNotFoundError` when the thread,
-    or one that it came from, is not there.
+    The contents of attachments and large results are part of it. Raises
+    `ThreadNotFoundError` when the thread, or one that it came from, is not there.
     """
     lineage = _lineage(store, stream_name)
     records = [record for records in reversed(lineage) for record in records]
-    for sha256 in referred(record.event for record in records):
-        records += store.read(blob_stream(sha256))
+    for content in referred_streams([record.event for record in records]):
+        records += store.read(content)
     lines = [msgspec.json.encode(_line(record)).decode() for record in records]
     head = Header(
         format=FORMAT,

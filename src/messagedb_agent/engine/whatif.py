@@ -24,7 +24,8 @@ class Recording:
     The outcomes of a history's tool calls, by tool and arguments.
 
     The same call made again gets the next outcome that was recorded for it, and the last one
-    once they are used up.
+    once they are used up. Results that are stored elsewhere have to be in place: see
+    `Contents.whole`.
     """
 
     def __init__(self, events: Iterable[Event]) -> None:

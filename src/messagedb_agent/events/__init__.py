@@ -25,6 +25,7 @@ from messagedb_agent.events.tool import (
     ToolExecutionFailed,
     ToolExecutionRequested,
     ToolExecutionStarted,
+    ToolResultStored,
 )
 from messagedb_agent.events.user import (
     AttachmentStored,
@@ -69,6 +70,7 @@ __all__ = [
     "ToolExecutionRejected",
     "ToolExecutionRequested",
     "ToolExecutionStarted",
+    "ToolResultStored",
     "TurnInterruptRequested",
     "TurnInterrupted",
     "TurnResumed",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import msgspec
+
 from messagedb_agent.events.base import RUN_METADATA, Event
 
 _CALL = frozenset({"tool_id", "tool_call_id", "tool_index"})
@@ -52,11 +54,31 @@ class ToolExecutionStarted(ToolEvent, frozen=True, kw_only=True):
     arguments: Any = None
 
 
+class StoredResult(msgspec.Struct, frozen=True, gc=False):
+    """Which `ToolResultStored` has the result: SHA-256 and bytes of its canonical JSON."""
+
+    sha256: str
+    size: int
+
+
 class ToolExecutionCompleted(ToolEvent, frozen=True, kw_only=True):
-    """The tool answered. `result` is any JSON value; `execution_time_ms` is wall time."""
+    """
+    The tool answered. `result` is any JSON value; `execution_time_ms` is wall time.
+
+    With `stored` the result is elsewhere, and `result` is the beginning of its text.
+    """
 
     result: Any = None
     execution_time_ms: float = 0.0
+    stored: StoredResult | None = None
+
+
+class ToolResultStored(Event, frozen=True, kw_only=True):
+    """A large result, as JSON, in a stream of its own that its hash names."""
+
+    sha256: str = ""
+    size: int = 0
+    result: Any = None
 
 
 class ToolExecutionFailed(ToolEvent, frozen=True, kw_only=True):

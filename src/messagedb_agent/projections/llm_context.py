@@ -165,7 +165,7 @@ _TOOL_EVENTS: dict[type[Event], Handler[LLMContext]] = {
 
 LLM_CONTEXT: Projection[LLMContext] = Projection(
     name="llm_context",
-    version=2,
+    version=3,
     initial=LLMContext(AppendOnly()),
     handlers={
         AgentConfigured: _configure,

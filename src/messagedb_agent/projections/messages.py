@@ -8,6 +8,7 @@ import msgspec
 
 from messagedb_agent.events.agent import ToolCall
 from messagedb_agent.events.base import JSONObject
+from messagedb_agent.events.tool import StoredResult
 
 
 class UserMessage(msgspec.Struct, frozen=True, gc=False, tag="user"):
@@ -42,5 +43,15 @@ class ToolResult(msgspec.Struct, frozen=True, gc=False, tag="tool"):
     is_error: bool = False
 
 
-Message: TypeAlias = UserMessage | AssistantMessage | ToolResult
+class LargeToolResult(ToolResult, frozen=True, gc=False, kw_only=True, tag="large_tool"):
+    """
+    A result that is stored elsewhere: `result` is only the beginning of its text.
+
+    A class of its own, for a field more would change the digests of all requests there are.
+    """
+
+    stored: StoredResult
+
+
+Message: TypeAlias = UserMessage | AssistantMessage | ToolResult | LargeToolResult
 """One entry of the context, in the order in which the model saw them."""

@@ -11,6 +11,7 @@ from messagedb_agent.events.agent import LLMResponseReceived, ToolCall
 from messagedb_agent.events.json_text import canonical
 from messagedb_agent.events.system import ThreadForked, ThreadRewound
 from messagedb_agent.events.tool import (
+    StoredResult,
     ToolApprovalRequested,
     ToolEvent,
     ToolExecutionCompleted,
@@ -20,7 +21,7 @@ from messagedb_agent.events.tool import (
 )
 from messagedb_agent.events.user import ToolExecutionApproved, ToolExecutionRejected
 from messagedb_agent.projections.base import Projection
-from messagedb_agent.projections.messages import ToolResult
+from messagedb_agent.projections.messages import LargeToolResult, ToolResult
 
 Approval: TypeAlias = Literal["none", "pending", "approved", "used"]
 """What people said about a call; "used" is an approval under which an attempt was begun."""
@@ -42,7 +43,7 @@ class CallState(msgspec.Struct, frozen=True, gc=False):
     attempts: int = 0
     approval: Approval = "none"
     expires_at: str | None = None
-    outcome: ToolResult | None = None
+    outcome: ToolResult | LargeToolResult | None = None
 
     @property
     def is_nameless(self) -> bool:
@@ -190,11 +191,20 @@ def _approve(state: ToolCalls, event: ToolExecutionApproved) -> ToolCalls:
     return ToolCalls(state.calls, (*state.grants, grant))
 
 
-def _finish(state: ToolCalls, call: CallState | None, result: Any, *, is_error: bool) -> ToolCalls:
+def _finish(
+    state: ToolCalls,
+    call: CallState | None,
+    result: Any,
+    *,
+    is_error: bool,
+    stored: StoredResult | None = None,
+) -> ToolCalls:
     if call is None:
         return state
     asked = call.call
     outcome = ToolResult(asked.id, asked.name, result, is_error)
+    if stored is not None:
+        outcome = LargeToolResult(asked.id, asked.name, result, is_error, stored=stored)
     return state.with_call(
         CallState(asked, call.index, call.arguments, call.attempts, call.approval, None, outcome)
     )
@@ -202,7 +212,7 @@ def _finish(state: ToolCalls, call: CallState | None, result: Any, *, is_error: 
 
 def _complete(state: ToolCalls, event: ToolExecutionCompleted) -> ToolCalls:
     call = _meant(state, event)
-    return _finish(state, call, event.result, is_error=False)
+    return _finish(state, call, event.result, is_error=False, stored=event.stored)
 
 
 def _fail(state: ToolCalls, event: ToolExecutionFailed) -> ToolCalls:
@@ -233,7 +243,7 @@ def _begin_anew(state: ToolCalls, _event: ThreadForked | ThreadRewound) -> ToolC
 
 TOOL_CALLS: Projection[ToolCalls] = Projection(
     name="tool_calls",
-    version=2,
+    version=3,
     initial=ToolCalls(),
     handlers={
         LLMResponseReceived: respond,

@@ -84,7 +84,14 @@ def _failed(event: agent.LLMCallFailed) -> Entry:
 
 def _completed(event: tool.ToolExecutionCompleted) -> Entry:
     took = f" ({event.execution_time_ms:g} ms)" if event.execution_time_ms else ""
-    return Entry("tool_result", f"{event.tool_name} = {_json(event.result)}{took}")
+    return Entry("tool_result", f"{event.tool_name} = {_json(shown_result(event))}{took}")
+
+
+def shown_result(event: tool.ToolExecutionCompleted) -> Any:
+    """The result; of one that is stored elsewhere its size, its hash and its beginning."""
+    if event.stored is None:
+        return event.result
+    return f"[{event.stored.size:,} bytes, {event.stored.sha256[:12]}] {_json(event.result)}"
 
 
 def _approved(event: user.ToolExecutionApproved) -> Entry:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from messagedb_agent.events.agent import ToolCall
 from messagedb_agent.events.base import Event, UnknownEvent
 from messagedb_agent.events.registry import registered
+from messagedb_agent.events.tool import StoredResult
 
 NASTY_TEXTS: tuple[str, ...] = (
     "",
@@ -127,6 +128,9 @@ def _of_type(kind: Any) -> st.SearchStrategy[Any]:
 
 
 _PLAIN: dict[Any, st.SearchStrategy[Any]] = {
+    StoredResult: st.builds(
+        StoredResult, sha256=st.sampled_from(("a" * 64, "b" * 64)), size=st.integers(0, 1 << 40)
+    ),
     type(None): st.none(),
     bool: st.booleans(),
     int: st.integers(-(1 << 40), 1 << 80),

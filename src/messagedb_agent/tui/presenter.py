@@ -10,7 +10,7 @@ import msgspec
 
 from messagedb_agent.events import agent, tool, user
 from messagedb_agent.events.base import Event, RecordedEvent
-from messagedb_agent.projections.transcript import Voice, entry
+from messagedb_agent.projections.transcript import Voice, entry, shown_result
 from messagedb_agent.tui.entries import Entry, Kind, ToolView
 
 _KINDS: dict[Voice, Kind] = {
@@ -150,7 +150,7 @@ class Presenter:
 
     def _complete(self, record: RecordedEvent, event: tool.ToolExecutionCompleted) -> None:
         took = event.execution_time_ms or None
-        self._change(record, event, status="done", result=event.result, duration_ms=took)
+        self._change(record, event, status="done", result=shown_result(event), duration_ms=took)
 
     def _fail(self, record: RecordedEvent, event: tool.ToolExecutionFailed) -> None:
         index = self._change(record, event, status="failed", result=event.error_message)

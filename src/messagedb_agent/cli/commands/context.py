@@ -13,7 +13,7 @@ from messagedb_agent.cli.commands.travel import on_thread
 from messagedb_agent.cli.model import settings_for
 from messagedb_agent.cli.terminal import complain, paint, say, tell, visible
 from messagedb_agent.cli.wiring import configuration
-from messagedb_agent.engine.attachments import Attachments
+from messagedb_agent.engine.contents import Contents
 from messagedb_agent.engine.history import read_history
 from messagedb_agent.engine.review import Review, review
 from messagedb_agent.events.base import JSONObject
@@ -27,7 +27,7 @@ def context(options: argparse.Namespace) -> int:
     with on_thread(options, options.thread) as (store, stream_name):
         found = review(read_history(store, stream_name, options.at))
         # The digest is of references; the model was sent what they refer to.
-        messages = Attachments(store).resolve(found.request.messages)
+        messages = Contents(store).resolve(found.request.messages)
     body = request_body(replace(found.request, messages=messages), settings)
     if options.format == "json":
         say(json.dumps(_as_object(found, body, stream_name), indent=2))

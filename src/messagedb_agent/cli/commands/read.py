@@ -7,7 +7,9 @@ import json
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from messagedb_agent.cli.listing import table, wanted_threads
 from messagedb_agent.cli.progress import Progress
@@ -17,8 +19,9 @@ from messagedb_agent.cli.transcript_view import STYLES, blocks, place, title_of
 from messagedb_agent.cli.wiring import category_of, configuration, reader, writer
 from messagedb_agent.engine.costs import add_call, in_words, no_usage, summed
 from messagedb_agent.errors import UsageError
-from messagedb_agent.events.codec import EventRow, decode, decode_event
+from messagedb_agent.events.codec import EventRow, decode, decode_event, encode
 from messagedb_agent.events.json_text import from_json
+from messagedb_agent.events.tool import ToolExecutionCompleted
 from messagedb_agent.projections.transcript import Voice, entry
 from messagedb_agent.store.threads import (
     ThreadSummary,
@@ -28,6 +31,9 @@ from messagedb_agent.store.threads import (
 )
 from messagedb_agent.store.titles import thread_titles
 from messagedb_agent.store.usage import UsageSum, stream_usage
+
+if TYPE_CHECKING:
+    from messagedb_agent.engine.contents import Contents
 
 _SIGNS: dict[Voice, str] = {
     "user": "user >",
@@ -48,6 +54,8 @@ def show(options: argparse.Namespace) -> int:
     read = read_lineage if options.format == "text" else read_rows
     with reader(configuration(options)) as connection:
         rows = read(connection, find_stream(connection, category, options.thread))
+    if options.full:
+        rows = _with_whole_results(options, rows)
     if options.format == "json":
         say(json.dumps([_as_object(row, full=options.full) for row in rows], indent=2))
         return 0
@@ -65,6 +73,26 @@ def show(options: argparse.Namespace) -> int:
             return 0
     _say_usage(rows)
     return 0
+
+
+def _with_whole_results(options: argparse.Namespace, rows: list[EventRow]) -> list[EventRow]:
+    """The rows with the results that are stored elsewhere in place of their beginnings."""
+    if not any('"stored"' in (row.data or "") for row in rows):
+        return rows
+    from messagedb_agent.engine.contents import Contents
+
+    with writer(configuration(options)) as store:
+        contents = Contents(store)
+        return [_with_whole_result(contents, row) for row in rows]
+
+
+def _with_whole_result(contents: Contents, row: EventRow) -> EventRow:
+    event = decode_event(row.type, row.data or "null", row.metadata)
+    if not isinstance(event, ToolExecutionCompleted) or event.stored is None:
+        return row
+    # What tells where it is stays, for the row is still the one of the stream.
+    whole = msgspec.structs.replace(contents.whole(event), stored=event.stored)
+    return row._replace(data=encode(whole).data)
 
 
 def _say_usage(rows: Sequence[EventRow]) -> None:

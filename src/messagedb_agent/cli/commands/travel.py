@@ -28,6 +28,7 @@ from messagedb_agent.cli.wiring import (
 )
 from messagedb_agent.engine import transfer, travel
 from messagedb_agent.engine.agent import Agent, reconfigured
+from messagedb_agent.engine.contents import with_whole_results
 from messagedb_agent.engine.history import read_history
 from messagedb_agent.errors import UsageError
 from messagedb_agent.events.agent import AgentConfigured
@@ -137,7 +138,8 @@ def export(options: argparse.Namespace) -> int:
             lines = transfer.export_thread(store, stream_name)
             text, what = "".join(f"{line}\n" for line in lines), f"{len(lines) - 1} events"
         else:
-            text, what = page(read_history(store, stream_name), options.format), "the page was"
+            records = with_whole_results(store, read_history(store, stream_name))
+            text, what = page(records, options.format), "the page was"
     if options.output in (None, "-"):
         write(sys.stdout, text)
         return 0

@@ -14,6 +14,7 @@ from messagedb_agent.cli.progress import Progress
 from messagedb_agent.cli.terminal import tell
 from messagedb_agent.cli.wiring import agent_for, configuration, new_stream
 from messagedb_agent.engine.agent import Agent
+from messagedb_agent.engine.contents import Contents
 from messagedb_agent.engine.history import read_history
 from messagedb_agent.engine.thread import AgentThread
 from messagedb_agent.engine.travel import fork_thread
@@ -22,6 +23,7 @@ from messagedb_agent.errors import UsageError
 from messagedb_agent.events.base import RecordedEvent
 from messagedb_agent.events.user import UserMessageAdded
 from messagedb_agent.projections.thread_state import ThreadState
+from messagedb_agent.store.base import EventStore
 from messagedb_agent.store.stream import generate_thread_id
 from messagedb_agent.tools.mcp import McpServers
 
@@ -35,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
         source, position = (origin, options.at) if options.at is not None else _question(records)
         fork_thread(store, source, target, position, reason="what if")
         with _servers(options) as servers, AgentThread(store, target) as thread:
-            agent = _agent(options, thread.state, records, servers)
+            agent = _agent(options, store, thread.state, records, servers)
             thread.resume()
             with Progress(f"asking {agent.llm.model_name}"):
                 result = thread.run(agent)
@@ -63,6 +65,7 @@ def _question(records: list[RecordedEvent]) -> tuple[str, int]:
 
 def _agent(
     options: argparse.Namespace,
+    store: EventStore,
     state: ThreadState,
     records: list[RecordedEvent],
     servers: McpServers | None,
@@ -70,5 +73,6 @@ def _agent(
     agent = agent_for(options, configuration(options), state, servers)
     if options.tools == "real":
         return agent
-    recording = Recording(record.event for record in records)
+    contents = Contents(store)
+    recording = Recording(contents.whole(record.event) for record in records)
     return msgspec.structs.replace(agent, tools=recording.tools())

@@ -13,8 +13,8 @@ from msgspec.structs import asdict
 
 from messagedb_agent.cancellation import Cancellation, Deadline
 from messagedb_agent.engine.agent import Agent
-from messagedb_agent.engine.attachments import Attachments
 from messagedb_agent.engine.clock import utc_now
+from messagedb_agent.engine.contents import Contents
 from messagedb_agent.engine.fencing import model_claim
 from messagedb_agent.engine.recipe import ContextDigest, recipe
 from messagedb_agent.engine.steps.base import Claim, Outcome, RunMark, Step, Surroundings
@@ -54,7 +54,7 @@ class ModelStep(msgspec.Struct, frozen=True):
 
     agent: Agent
     memory: ModelMemory
-    attachments: Attachments | None = None
+    contents: Contents | None = None
     clock: Callable[[], float] = time.monotonic
     now: Now = utc_now
 
@@ -142,8 +142,8 @@ class ModelStep(msgspec.Struct, frozen=True):
         configuration = context.configuration
         assert configuration is not None, "a model is called under a recorded configuration only"
         messages: Sequence[Message] = context.messages
-        if self.attachments is not None:
-            messages = self.attachments.resolve(messages)
+        if self.contents is not None:
+            messages = self.contents.resolve(messages)
         return ModelRequest(
             model_name=configuration.model_name,
             system_prompt=configuration.system_prompt,
