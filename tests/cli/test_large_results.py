@@ -67,7 +67,7 @@ def test_the_context_is_what_the_model_was_given(command: Command, run: Any) -> 
     shown = command("context", "last", "--format", "json").json()
 
     assert shown["matches"] is True
-    assert shown["messages"][-1]["result"] == run["tool_calls"][0]["result"]
+    assert shown["request"]["messages"][-1]["result"] == run["tool_calls"][0]["result"]
     assert LAST in command("context", "last").out
 
 
