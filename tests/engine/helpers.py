@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Literal
 from uuid import uuid4
@@ -105,6 +105,9 @@ class StoreWrapper:
 
     def version(self, stream_name: str) -> int:
         return self.store.version(stream_name)
+
+    def streams_with(self, types: Collection[str], *, after: Mapping[str, int]) -> frozenset[str]:
+        return self.store.streams_with(types, after=after)
 
     def lock(self, stream_name: str) -> ThreadLock:
         return self.store.lock(stream_name)

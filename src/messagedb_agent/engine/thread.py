@@ -19,7 +19,7 @@ from messagedb_agent.engine.run_identity import RunIdentity
 from messagedb_agent.engine.said import user_message
 from messagedb_agent.engine.steps.base import RunMark, Step, Yielded
 from messagedb_agent.engine.steps.llm import ModelMemory
-from messagedb_agent.engine.watch import Watch
+from messagedb_agent.engine.watch import Watch, Watched
 from messagedb_agent.errors import (
     ClaimLostError,
     RunDeferredError,
@@ -50,7 +50,8 @@ class AgentThread:
 
     Use as a context manager. Entering takes the thread's lock and reads its stream; raises
     `ThreadBusyError` when another process drives it. With `defers` a run does not sleep
-    until another attempt is due but ends with `RunDeferredError`.
+    until another attempt is due but ends with `RunDeferredError`. Whoever drives many threads
+    gives them one `watch`.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class AgentThread:
         on_progress: Callable[[ToolProgress], None] = ignore_progress,
         annotate: Annotate = no_annotations,
         defers: bool = False,
+        watch: Watch | None = None,
     ) -> None:
         self.stream_name = stream_name
         self.thread_id = parse_stream_name(stream_name).thread_id
@@ -80,8 +82,9 @@ class AgentThread:
         self._handed_over = False
         self._defers = defers
         self._identity = RunIdentity(utc_now)
-        self._watch = Watch(
-            store, stream_name, self._watched_version, self._is_overdue, self.cancelled.set
+        self._watch = watch or Watch(store)
+        self._watched = Watched(
+            stream_name, self._watched_version, self._is_overdue, self.cancelled.set
         )
 
     def elapsed(self) -> float:
@@ -106,7 +109,7 @@ class AgentThread:
         self._exits.close()
 
     def _release(self) -> None:
-        self._watch.close()
+        self._watch.remove(self._watched)
         if self._lock is not None:
             self._lock.release()
 
@@ -134,7 +137,7 @@ class AgentThread:
     def advance(self, step: Step, state: ThreadState | None) -> Yielded:
         """Let a step act; see `interrupt`."""
         self._acting = True
-        self._watch.start()
+        self._watch.add(self._watched)
         try:
             return step.send(state)
         finally:

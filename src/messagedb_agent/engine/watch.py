@@ -1,9 +1,10 @@
-"""Notices, while a step acts, that somebody wants the turn to stop, or that its time is over."""
+"""Notices, while steps act, that somebody wants a turn to stop, or that its time is over."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from messagedb_agent.errors import StoreUnavailableError
 from messagedb_agent.events.system import SessionCompleted
@@ -12,54 +13,81 @@ from messagedb_agent.store.base import EventStore
 
 POLL_SECONDS = 0.4
 
-_REQUESTS = (TurnInterruptRequested, SessionTerminationRequested, SessionCompleted)
+_REQUESTS = tuple(
+    kind.__name__
+    for kind in (TurnInterruptRequested, SessionTerminationRequested, SessionCompleted)
+)
+
+
+class Watched(NamedTuple):
+    """
+    A run that may be asked to stop.
+
+    `position` is the version that the run knows, or None while it does not act. `stop` is
+    called when somebody asks for it, or when the run `is_overdue`.
+    """
+
+    stream_name: str
+    position: Callable[[], int | None]
+    is_overdue: Callable[[], bool]
+    stop: Callable[[], object]
 
 
 class Watch:
     """
-    Looks at the stream every now and then while `position` gives one.
+    Looks every now and then for what concerns runs that act, for all of them at once.
 
-    `position` is the version that the run knows, or None while it does not act. The watch
-    changes nothing; it calls `stop` when it finds a request, or when the run `is_overdue`.
+    However many runs a process drives, a look is one statement. The watch has a thread while
+    there are runs to look after; it changes nothing.
     """
 
-    def __init__(
-        self,
-        store: EventStore,
-        stream_name: str,
-        position: Callable[[], int | None],
-        is_overdue: Callable[[], bool],
-        stop: Callable[[], object],
-    ) -> None:
+    def __init__(self, store: EventStore) -> None:
         self._store = store
-        self._stream_name = stream_name
-        self._position = position
-        self._is_overdue = is_overdue
-        self._stop = stop
-        self._closed = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._mutex = threading.Lock()
+        self._runs: set[Watched] = set()
+        self._is_watching = False
 
-    def start(self) -> None:
-        """Begin to look; starting twice is fine."""
-        if self._thread is None:
-            name = f"watch {self._stream_name}"
-            self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-            self._thread.start()
+    def add(self, run: Watched) -> None:
+        """Look after a run from now on; adding it twice is fine."""
+        with self._mutex:
+            self._runs.add(run)
+            if not self._is_watching:
+                self._is_watching = True
+                threading.Thread(target=self._watch, name="watch", daemon=True).start()
 
-    def close(self) -> None:
-        """Look no more."""
-        self._closed.set()
+    def remove(self, run: Watched) -> None:
+        """Look after it no more."""
+        with self._mutex:
+            self._runs.discard(run)
 
-    def _run(self) -> None:
-        while not self._closed.wait(POLL_SECONDS):
-            known = self._position()
-            if known is not None and (self._is_overdue() or self._is_asked(known)):
-                self._stop()
+    def _watch(self) -> None:
+        pause = threading.Event()
+        while True:
+            pause.wait(POLL_SECONDS)
+            with self._mutex:
+                if not self._runs:
+                    self._is_watching = False
+                    return
+                runs = tuple(self._runs)
+            self._look(runs)
 
-    def _is_asked(self, known: int) -> bool:
+    def _look(self, runs: tuple[Watched, ...]) -> None:
+        for run in runs:
+            # Before the store is asked, which may be away for longer than a run may take.
+            if run.position() is not None and run.is_overdue():
+                run.stop()
+        known = {run.stream_name: at for run in runs if (at := run.position()) is not None}
+        asked = self._asked(known)
+        for run in runs:
+            # Only a run that still acts: the next turn is not to be stopped for this one.
+            if run.stream_name in asked and run.position() is not None:
+                run.stop()
+
+    def _asked(self, known: Mapping[str, int]) -> frozenset[str]:
+        if not known:
+            return frozenset()
         try:
-            arrived = self._store.read(self._stream_name, position=known + 1)
-            return any(isinstance(record.event, _REQUESTS) for record in arrived)
+            return self._store.streams_with(_REQUESTS, after=known)
         except StoreUnavailableError:
-            # The run itself will notice; a watch that can't see has nothing to say.
-            return False
+            # The runs themselves will notice; a watch that can't see has nothing to say.
+            return frozenset()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
@@ -95,6 +95,14 @@ class EventStore(Protocol):
 
     def version(self, stream_name: str) -> int:
         """The position of the last event, or `NO_STREAM`."""
+        ...
+
+    def streams_with(self, types: Collection[str], *, after: Mapping[str, int]) -> frozenset[str]:
+        """
+        The streams that have an event of one of these types after a position.
+
+        `after` gives the position in each stream that is looked at; one look for all of them.
+        """
         ...
 
     def lock(self, stream_name: str) -> ThreadLock:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self, TypeVar
 
@@ -166,6 +166,10 @@ class MessageDBClient:
     def version(self, stream_name: str) -> int:
         """The position of the last event of a stream, or `NO_STREAM`."""
         return self._perform(lambda connection: operations.stream_version(connection, stream_name))
+
+    def streams_with(self, types: Collection[str], *, after: Mapping[str, int]) -> frozenset[str]:
+        """The streams that have an event of one of these types after a position."""
+        return self._perform(lambda connection: operations.streams_with(connection, types, after))
 
     def lock(self, stream_name: str) -> ThreadLock:
         """Take the right to drive a thread; see `ThreadLocks`."""

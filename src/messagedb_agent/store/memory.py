@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -82,6 +82,15 @@ class MemoryStore:
         """The position of the last event of a stream, or `NO_STREAM`."""
         check_stream_name(stream_name)
         return len(self._streams.get(stream_name, ())) - 1
+
+    def streams_with(self, types: Collection[str], *, after: Mapping[str, int]) -> frozenset[str]:
+        """The streams that have an event of one of these types after a position."""
+        with self._mutex:
+            return frozenset(
+                name
+                for name, position in after.items()
+                if any(row.type in types for row in self._streams.get(name, [])[position + 1 :])
+            )
 
     def lock(self, stream_name: str) -> _MemoryLock:
         """Take the right to drive a thread within this process."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import chain
 from typing import Any, LiteralString
@@ -39,6 +39,17 @@ _FIND: LiteralString = """
     SELECT id::text, position, global_position, time
     FROM message_store.messages WHERE id = ANY($1::uuid[]) AND stream_name = $2
     ORDER BY position
+"""
+
+_STREAMS_WITH: LiteralString = """
+    SELECT known.stream_name
+    FROM unnest($1::text[], $2::bigint[]) AS known (stream_name, position)
+    CROSS JOIN LATERAL (
+        SELECT FROM message_store.messages AS message
+        WHERE message.stream_name = known.stream_name AND message.position > known.position
+            AND message.type = ANY ($3::text[])
+        LIMIT 1
+    ) AS found
 """
 
 _VERSION: LiteralString = "SELECT message_store.stream_version($1)"
@@ -125,6 +136,15 @@ def stream_version(connection: psycopg.Connection[Any], stream_name: str) -> int
     with psycopg.RawCursor(connection) as cursor:
         row = cursor.execute(_VERSION, (stream_name,)).fetchone()
     return NO_STREAM if row is None or row[0] is None else int(row[0])
+
+
+def streams_with(
+    connection: psycopg.Connection[Any], types: Collection[str], after: Mapping[str, int]
+) -> frozenset[str]:
+    """The streams that have an event of one of these types after the position given for each."""
+    with psycopg.RawCursor(connection) as cursor:
+        values = (list(after), list(after.values()), list(types))
+        return frozenset(row[0] for row in cursor.execute(_STREAMS_WITH, values, prepare=True))
 
 
 @cache

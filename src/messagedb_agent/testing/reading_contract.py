@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from messagedb_agent.events.base import Event, UnknownEvent
+from messagedb_agent.events.system import SessionCompleted
 from messagedb_agent.events.tool import ToolExecutionCompleted
 from messagedb_agent.events.user import UserMessageAdded
 from messagedb_agent.store.base import DEFAULT_BATCH_SIZE, NO_STREAM, EventStore, NewEvent
@@ -43,6 +44,19 @@ class ReadingContract:
         assert [record.position for record in store.read(stream)] == [0, 1, 2]
         assert texts_of(store, stream) == ["a", "b", "c"]
         assert store.version(stream) == 2
+
+    def test_streams_are_found_by_what_came_after_a_position(self, store: EventStore) -> None:
+        first, second, missing = new_stream(), new_stream(), new_stream()
+        store.append(first, [said("a"), said("b")])
+        store.append(second, [NewEvent(event=SessionCompleted())])
+        types = (UserMessageAdded.__name__, "AnyOther")
+
+        found = store.streams_with(types, after={first: 0, second: -1, missing: -1})
+
+        assert found == {first}
+        assert store.streams_with(types, after={first: 1}) == frozenset()
+        assert store.streams_with((), after={first: -1}) == frozenset()
+        assert store.streams_with(types, after={}) == frozenset()
 
     def test_what_append_returns_is_what_is_read(self, store: EventStore) -> None:
         stream = new_stream()

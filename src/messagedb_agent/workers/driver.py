@@ -15,6 +15,7 @@ from messagedb_agent.engine.live import Announcer
 from messagedb_agent.engine.observing import observed
 from messagedb_agent.engine.settle import PATIENCE, settle_late
 from messagedb_agent.engine.thread import AgentThread
+from messagedb_agent.engine.watch import Watch
 from messagedb_agent.errors import (
     AgentError,
     ClaimLostError,
@@ -73,6 +74,7 @@ class Driver:
         self._limits = tuple(limits)
         self._announcer = announcer or Announcer(store)
         self._telemetry = telemetry
+        self._watch = Watch(store)
         self._complain = complain
         self._mutex = threading.Lock()
         self._threads: set[AgentThread] = set()
@@ -139,6 +141,7 @@ class Driver:
                 on_progress=voice.on_progress,
                 annotate=annotate,
                 defers=True,
+                watch=self._watch,
             ) as thread,
             self._driving(thread),
         ):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, LiteralString, TypeVar
 
@@ -148,6 +148,10 @@ class QueueingStore:
     def version(self, stream_name: str) -> int:
         """See `EventStore.version`."""
         return self._store.version(stream_name)
+
+    def streams_with(self, types: Collection[str], *, after: Mapping[str, int]) -> frozenset[str]:
+        """See `EventStore.streams_with`."""
+        return self._store.streams_with(types, after=after)
 
     def lock(self, stream_name: str) -> ThreadLock:
         """See `EventStore.lock`."""
