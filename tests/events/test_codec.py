@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, ClassVar
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from messagedb_agent.errors import EncodingError
 from messagedb_agent.events import (
+    AgentConfigured,
     LLMCallRequested,
     LLMResponseReceived,
     ToolExecutionCompleted,
@@ -19,8 +21,8 @@ from messagedb_agent.events import (
     UserMessageAdded,
 )
 from messagedb_agent.events.base import Event
-from messagedb_agent.events.codec import EventRow, decode, decode_event, encode
-from messagedb_agent.events.json_text import to_json
+from messagedb_agent.events.codec import EventRow, as_stored, decode, decode_event, encode
+from messagedb_agent.events.json_text import from_json, to_json
 from messagedb_agent.events.registry import lookup, registered
 from messagedb_agent.events.upcasters import register_upcaster
 from messagedb_agent.testing.strategies import events_of, json_values, texts, unknown_events
@@ -172,3 +174,21 @@ def test_large_numbers_in_a_response_come_back_exactly() -> None:
     response = LLMResponseReceived(token_usage={"total_tokens": 1 << 70}, latency_ms=1 << 65)
 
     assert decode_event(*encode(response)) == response
+
+
+@given(st.lists(events_of(AgentConfigured), min_size=1, max_size=5))
+def test_a_configuration_that_many_threads_record_is_written_as_any_event(
+    shared: list[Event],
+) -> None:
+    for event in [*shared, *shared]:
+        alone = msgspec.structs.replace(event)
+
+        assert encode(event, {"by": "x"}) == encode(alone, {"by": "x"})
+        assert same(as_stored(event), as_stored(alone))
+
+
+def test_however_many_configurations_there_are_each_has_its_own_text() -> None:
+    events = [AgentConfigured(system_prompt=f"prompt {number}") for number in range(100)]
+
+    for event in events + events:
+        assert from_json(encode(event).data)["system_prompt"] == event.system_prompt

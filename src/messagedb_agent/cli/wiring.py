@@ -124,6 +124,7 @@ def writer(
     config: Config,
     on_wait: Callable[[str], None] | None = None,
     *,
+    min_connections: int = 0,
     max_connections: int = 10,
     settings: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
 ) -> Iterator[MessageDBClient]:
@@ -149,6 +150,7 @@ def writer(
         database(config) as conninfo,
         MessageDBClient(
             settings(conninfo),
+            min_connections=min_connections,
             max_connections=max_connections,
             on_wait=on_wait or complain,
             revive=revive,

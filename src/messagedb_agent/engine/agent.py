@@ -31,7 +31,7 @@ from messagedb_agent.projections.timers import Now, as_text, keep_time
 from messagedb_agent.tools.registry import ToolRegistry
 
 
-class Agent(msgspec.Struct, frozen=True, kw_only=True):
+class Agent(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """
     Everything a run needs besides the store and the thread.
 
@@ -56,12 +56,17 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
 
     def configuration(self) -> AgentConfigured:
         """What each request of this agent carries, as the event that records it."""
-        return _configured(
-            system_prompt=self.system_prompt,
-            tools=self.tools.declarations(),
-            model_name=self.llm.model_name,
-            parameters=self.parameters,
-        )
+        body = {
+            "system_prompt": self.system_prompt,
+            "tools": self.tools.declarations(),
+            "model_name": self.llm.model_name,
+            "parameters": self.parameters,
+        }
+        # Many threads are driven by one agent, and a digest costs more than a comparison.
+        kept: tuple[Any, AgentConfigured] | None = self.__dict__.get("kept")
+        if kept is None or kept[0] != body:
+            kept = self.__dict__["kept"] = (body, _configured(**body))
+        return kept[1]
 
     def deciders(
         self, elapsed: Callable[[], float] = no_time, now: Now = utc_now

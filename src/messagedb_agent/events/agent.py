@@ -30,6 +30,8 @@ class AgentConfigured(Event, frozen=True, kw_only=True):
     other fields in canonical JSON.
     """
 
+    IS_SHARED: ClassVar[bool] = True
+
     system_prompt: str = ""
     tools: tuple[JSONObject, ...] = ()
     model_name: str = ""

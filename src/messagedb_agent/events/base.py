@@ -27,6 +27,8 @@ class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     METADATA: ClassVar[frozenset[str]] = frozenset()
     SCHEMA_VERSION: ClassVar[int] = 1
+    IS_SHARED: ClassVar[bool] = False
+    """Whether one instance is recorded in many streams, so that its texts are worth keeping."""
 
 
 class UnknownEvent(Event, frozen=True, kw_only=True):

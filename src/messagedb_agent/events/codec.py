@@ -21,6 +21,10 @@ SCHEMA_VERSION_KEY = "schemaVersion"
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
+_MOST_SHARED = 32
+_SHARED: dict[int, tuple[Event, str, str]] = {}
+
+
 class EncodedEvent(NamedTuple):
     """An event as `write_message` takes it: type name and two JSON texts."""
 
@@ -83,8 +87,25 @@ def encode(event: Event, metadata: Mapping[str, Any] | None = None) -> EncodedEv
     merged = {**_present(event, plan.metadata_fields, plan.optional), **(metadata or {})}
     if type(event).SCHEMA_VERSION > 1:
         merged[SCHEMA_VERSION_KEY] = type(event).SCHEMA_VERSION
-    data = to_json(_present(event, plan.data_fields, plan.optional))
+    data, _ = _texts(event)
     return EncodedEvent(type(event).__name__, data, _metadata_text(merged))
+
+
+def _texts(event: Event) -> tuple[str, str | None]:
+    """The data as text, and, of an event that is shared, in the order that JSONB gives it."""
+    kept = _SHARED.get(id(event)) if event.IS_SHARED else None
+    if kept is not None and kept[0] is event:
+        return kept[1:]
+    plan = _plan(type(event))
+    data = to_json(_present(event, plan.data_fields, plan.optional))
+    if not event.IS_SHARED:
+        return data, None
+    if len(_SHARED) >= _MOST_SHARED:
+        _SHARED.clear()
+    stored = in_stored_order(data)
+    # With the event itself, so that nothing else can come to have its id.
+    _SHARED[id(event)] = (event, data, stored)
+    return data, stored
 
 
 def _check_type_name(name: str) -> None:
@@ -146,7 +167,8 @@ def decode_event(type_name: str, data: str, metadata: str | None = None) -> Even
 def as_stored(event: Event) -> Event:
     """The event as a store will give it back: arrays as lists, keys in the order of JSONB."""
     type_name, data, metadata = encode(event)
-    return decode_event(type_name, in_stored_order(data), metadata)
+    _, stored = _texts(event) if event.IS_SHARED else (data, None)
+    return decode_event(type_name, stored or in_stored_order(data), metadata)
 
 
 def _decode_quickly(cls: type[Event], data: str, metadata: str | None) -> Event:

@@ -48,7 +48,7 @@ class MessageDBClient:
     `conninfo` are libpq parameters (host, port, dbname, user, password, sslmode, …). When
     the server goes away, an operation waits up to `patience_seconds` for it, telling
     `on_wait` once and asking `revive` to bring it back; a write that may or may not have been
-    committed is looked up by its ids.
+    committed is looked up by its ids. `min_connections` are opened at once and kept.
 
     Safe to share between threads. Close it, or use it as a context manager.
     """
@@ -57,6 +57,7 @@ class MessageDBClient:
         self,
         conninfo: Mapping[str, Any],
         *,
+        min_connections: int = 0,
         max_connections: int = 10,
         patience_seconds: float = DEFAULT_PATIENCE_SECONDS,
         on_wait: OnWait = lambda _reason: None,
@@ -69,7 +70,7 @@ class MessageDBClient:
         self._locks = ThreadLocks(self._connect, self._vigil.over)
         self._pool = ConnectionPool(
             kwargs={"autocommit": True, **self._settings},
-            min_size=0,
+            min_size=min_connections,
             max_size=max_connections,
             reconnect_timeout=0,
             open=False,

@@ -45,11 +45,13 @@ def run(options: argparse.Namespace) -> int:
         conninfo.update(worker_conninfo(given, name))
         return conninfo
 
+    connections = min(options.concurrency, options.connections)
     with (
         tool_servers(options, config) as servers,
         writer(
             config,
-            max_connections=min(options.concurrency, options.connections) + _SPARE_CONNECTIONS,
+            min_connections=connections,
+            max_connections=connections + _SPARE_CONNECTIONS,
             settings=adapted,
         ) as store,
         Announcer(store) as announcer,
