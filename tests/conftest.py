@@ -1,4 +1,4 @@
-"""What tests of every folder share: a PostgreSQL server, a reader, how hypothesis works here."""
+"""What tests of every folder share: a server, a reader, warm commands, how hypothesis works."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from hypothesis import settings
 
 from tests.postgres import server
 from tests.reader import reader
+from tests.warm import warm
 
-__all__ = ["reader", "server"]
+__all__ = ["reader", "server", "warm"]
 
 # Slow machines share their cores; a deadline would measure the neighbours.
 settings.register_profile(
