@@ -34,7 +34,8 @@ def _same_environment() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Containers are for those who ask for them."""
+    """What takes long comes first, lest all wait for it; containers are for those who ask."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     if "docker" in config.getoption("markexpr", ""):
         return
     reason = "needs a Docker engine; `./test --docker` runs it"

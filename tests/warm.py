@@ -27,7 +27,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, NamedTuple, NoReturn
+from typing import IO, Any, NamedTuple, NoReturn
 
 import pytest
 
@@ -38,6 +38,8 @@ SDKS = (
     "google.auth.transport.requests",
     "google.genai",
     "google.oauth2.service_account",
+    "mcp.client.stdio",
+    "mcp.client.streamable_http",
     "openai",
 )
 # Python itself reads these, before any of its programs runs.
@@ -48,8 +50,11 @@ class Ended(NamedTuple):
     """How a command ended, and what it wrote."""
 
     code: int
-    out: bytes
-    err: bytes
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        return json.loads(self.out)
 
 
 class Warm:
@@ -127,9 +132,9 @@ def _code(channel: socket.socket) -> int:
             raise
 
 
-def _content(file: IO[bytes]) -> bytes:
+def _content(file: IO[bytes]) -> str:
     file.seek(0)
-    return file.read()
+    return file.read().decode()
 
 
 @pytest.fixture(scope="session")

@@ -7,25 +7,14 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import psycopg
 import pytest
 
 from messagedb_agent.store import schema
 from tests.postgres import NewDatabase
-from tests.warm import Warm
-
-
-class Ended(NamedTuple):
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-    def json(self) -> Any:
-        return json.loads(self.out)
+from tests.warm import Ended, Warm
 
 
 class Cli:
@@ -62,8 +51,7 @@ class Cli:
     ) -> Ended:
         """A command, until it has ended; its imports were made before."""
         environment = {**self.environment, **(env or {})}
-        ended = self._warm.run(*arguments, cwd=self.folder, environment=environment, stdin=stdin)
-        return Ended(ended.code, ended.out.decode(), ended.err.decode())
+        return self._warm.run(*arguments, cwd=self.folder, environment=environment, stdin=stdin)
 
     def cold(self, *arguments: str, env: Mapping[str, str] | None = None) -> Ended:
         """A command, from the start of Python until it has ended."""
