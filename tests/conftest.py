@@ -1,4 +1,4 @@
-"""What tests of every folder share: a PostgreSQL server, a reader, how hypothesis works here."""
+"""What tests of every folder share: a server, a reader, warm commands, how hypothesis works."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from hypothesis import settings
 
 from tests.postgres import server
 from tests.reader import reader
+from tests.warm import warm
 
-__all__ = ["reader", "server"]
+__all__ = ["reader", "server", "warm"]
 
 # Slow machines share their cores; a deadline would measure the neighbours.
 settings.register_profile(
@@ -33,7 +34,8 @@ def _same_environment() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Containers are for those who ask for them."""
+    """What takes long comes first, lest all wait for it; containers are for those who ask."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     if "docker" in config.getoption("markexpr", ""):
         return
     reason = "needs a Docker engine; `./test --docker` runs it"

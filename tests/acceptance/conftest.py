@@ -3,53 +3,37 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import psycopg
 import pytest
 
 from messagedb_agent.store import schema
 from tests.postgres import NewDatabase
-
-ROOT = Path(__file__).resolve().parents[2]
-
-# What a developer has set must not decide what the tests see.
-_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT")
-
-
-class Ended(NamedTuple):
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-    def json(self) -> Any:
-        return json.loads(self.out)
+from tests.warm import Ended, Warm
 
 
 class Cli:
     """Starts commands in a folder of their own, on a database of their own."""
 
-    def __init__(self, database: str, folder: Path) -> None:
+    def __init__(self, warm: Warm, database: str, folder: Path) -> None:
         self.database = database
         self.folder = folder
         self.environment: dict[str, str] = {
-            **{name: os.environ[name] for name in _KEPT if name in os.environ},
+            **warm.environment,
             "DATABASE_URL": database,
-            "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT / "src"), *sys.path])),
             "MESSAGEDB_AGENT_HOME": str(folder / "home"),
         }
+        self._warm = warm
 
     def start(
         self, *arguments: str, env: Mapping[str, str] | None = None, **options: Any
     ) -> subprocess.Popen[bytes]:
-        """A command that runs on its own."""
+        """A command that runs on its own, from the start of Python on."""
         return subprocess.Popen(
             [sys.executable, "-m", "messagedb_agent.cli", *arguments],
             cwd=self.folder,
@@ -65,9 +49,14 @@ class Cli:
     def __call__(
         self, *arguments: str, stdin: bytes = b"", env: Mapping[str, str] | None = None
     ) -> Ended:
-        """A command, until it has ended."""
-        process = self.start(*arguments, env=env, stdin=subprocess.PIPE)
-        out, err = process.communicate(stdin, timeout=60)
+        """A command, until it has ended; its imports were made before."""
+        environment = {**self.environment, **(env or {})}
+        return self._warm.run(*arguments, cwd=self.folder, environment=environment, stdin=stdin)
+
+    def cold(self, *arguments: str, env: Mapping[str, str] | None = None) -> Ended:
+        """A command, from the start of Python until it has ended."""
+        process = self.start(*arguments, env=env)
+        out, err = process.communicate(timeout=60)
         return Ended(process.returncode, out.decode(), err.decode())
 
     def ask(self, *arguments: str, **options: Any) -> dict[str, Any]:
@@ -107,12 +96,12 @@ def with_schema(database: str) -> str:
 
 
 @pytest.fixture
-def cli(server: NewDatabase, tmp_path: Path) -> Cli:
+def cli(warm: Warm, server: NewDatabase, tmp_path: Path) -> Cli:
     """A command line on a database of its own."""
-    return Cli(with_schema(server()), tmp_path)
+    return Cli(warm, with_schema(server()), tmp_path)
 
 
 @pytest.fixture(scope="session")
-def idle_cli(server: NewDatabase, tmp_path_factory: pytest.TempPathFactory) -> Cli:
+def idle_cli(warm: Warm, server: NewDatabase, tmp_path_factory: pytest.TempPathFactory) -> Cli:
     """A command line on a shared database, for commands that must not write anything."""
-    return Cli(with_schema(server()), tmp_path_factory.mktemp("idle"))
+    return Cli(warm, with_schema(server()), tmp_path_factory.mktemp("idle"))

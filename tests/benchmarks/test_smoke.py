@@ -20,6 +20,7 @@ def world() -> Iterator[World]:
         yield world
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_each_benchmark_gives_rows(name: str, world: World) -> None:
     rows = list(BENCHMARKS[name](world, SMALLEST))

@@ -25,7 +25,6 @@ dsn = message_db.dsn
 store = message_db.store
 category = message_db.category
 
-pytestmark = pytest.mark.xdist_group("mcp-serve")
 
 SOURCE = Path(__file__).parents[2] / "src"
 PATIENCE_SECONDS = 40.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,12 +16,12 @@ from messagedb_agent.events.agent import AgentConfigured
 from messagedb_agent.events.tool import ToolExecutionCompleted, ToolExecutionFailed
 from messagedb_agent.store import MessageDBClient
 from tests import message_db
+from tests.warm import Ended, Warm
 
 dsn = message_db.dsn
 store = message_db.store
 category = message_db.category
 
-pytestmark = pytest.mark.xdist_group("mcp-tools")
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / "tests" / "tools" / "mcp" / "everything_server.py"
@@ -32,13 +31,13 @@ PATIENCE_SECONDS = 60.0
 class Cli:
     """Runs commands for one category of one database, with servers named by MCP_CONFIG."""
 
-    def __init__(self, dsn: str, category: str, folder: Path) -> None:
+    def __init__(self, warm: Warm, dsn: str, category: str, folder: Path) -> None:
         name, _, version = category.partition(":")
         self._common = ["--category", name, "--version", version]
         self._folder = folder
+        self._warm = warm
         self._environment = {
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), *filter(None, sys.path)]),
+            **warm.environment,
             "DATABASE_URL": dsn,
             "MESSAGEDB_AGENT_HOME": str(folder / "home"),
             "MCP_CONFIG": str(folder / "mcp.json"),
@@ -88,24 +87,20 @@ class Cli:
             finally:
                 process.kill()
 
-    def __call__(
-        self, command: str, *arguments: str, stdin: str = ""
-    ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "messagedb_agent.cli", command, *arguments, *self._common],
-            input=stdin,
-            capture_output=True,
-            text=True,
+    def __call__(self, command: str, *arguments: str, stdin: str = "") -> Ended:
+        return self._warm.run(
+            command,
+            *arguments,
+            *self._common,
             cwd=self._folder,
-            env=self._environment,
-            check=False,
-            timeout=PATIENCE_SECONDS,
+            environment=self._environment,
+            stdin=stdin.encode(),
         )
 
 
 @pytest.fixture
-def cli(dsn: str, category: str, tmp_path: Path) -> Cli:
-    return Cli(dsn, category, tmp_path)
+def cli(warm: Warm, dsn: str, category: str, tmp_path: Path) -> Cli:
+    return Cli(warm, dsn, category, tmp_path)
 
 
 def calls(*steps: tuple[str, dict[str, Any]] | str) -> str:
@@ -144,9 +139,9 @@ def test_a_tool_is_asked_for_runs_and_outlives_its_server(
     cli.servers(some={**works, "command": "/no/such/program"})
     again = cli("message", "one", "Again", "--allow", "some__add", *model)
 
-    assert (asked.returncode, approved.returncode) == (3, 0), asked.stderr
-    assert (continued.returncode, continued.stdout) == (0, "five\n"), continued.stderr
-    assert (again.returncode, again.stdout) == (0, "sorry\n"), again.stderr
+    assert (asked.code, approved.code) == (3, 0), asked.err
+    assert (continued.code, continued.out) == (0, "five\n"), continued.err
+    assert (again.code, again.out) == (0, "sorry\n"), again.err
     events = [record.event for record in store.read(f"{category}-one")]
     (configured,) = (event for event in events if isinstance(event, AgentConfigured))
     assert "some__add" in [tool["name"] for tool in configured.tools]
@@ -163,11 +158,11 @@ def test_a_server_that_is_down_does_not_keep_a_thread_from_starting(cli: Cli) ->
     started = cli("start", "What is 6 * 7?", "--allow", "gone__add")
     doctor = cli("doctor")
 
-    assert started.returncode == 0
-    assert "42" in started.stdout
-    assert "messagedb-agent: The MCP server gone can not be started" in started.stderr
-    assert doctor.returncode == 1
-    assert "mcp         The MCP server gone can not be started: No such file" in doctor.stdout
+    assert started.code == 0
+    assert "42" in started.out
+    assert "messagedb-agent: The MCP server gone can not be started" in started.err
+    assert doctor.code == 1
+    assert "mcp         The MCP server gone can not be started: No such file" in doctor.out
 
 
 def test_a_wrong_file_is_told_in_one_line_and_nothing_is_written(
@@ -177,9 +172,9 @@ def test_a_wrong_file_is_told_in_one_line_and_nothing_is_written(
 
     refused = cli("start", "Hello", "--thread-id", "one")
 
-    assert refused.returncode == 2
-    assert "unknown field `permision`" in refused.stderr
-    assert refused.stderr.count("\n") == 1
+    assert refused.code == 2
+    assert "unknown field `permision`" in refused.err
+    assert refused.err.count("\n") == 1
     assert store.version(f"{category}-one") == -1
 
 
@@ -190,7 +185,7 @@ def test_a_chat_starts_each_server_once(cli: Cli, store: MessageDBClient, catego
 
     done = cli("chat", "--model", f"scripted:{cli.script}", stdin="Add\nAgain\n")
 
-    assert (done.returncode, done.stdout) == (0, "five\nfive again\n"), done.stderr
+    assert (done.code, done.out) == (0, "five\nfive again\n"), done.err
     assert log.read_text(encoding="utf-8").splitlines() == ["started"]
 
 
@@ -207,9 +202,9 @@ def test_a_worker_has_the_tools_of_its_servers(
         second = cli("start", "Add", "--thread-id", "two", "--no-wait", "--follow")
         again = cli("message", "one", "Again", "--no-wait", "--follow")
 
-    assert (first.returncode, first.stdout) == (0, "five\n"), first.stderr
-    assert (second.returncode, second.stdout) == (0, "five\n"), second.stderr
-    assert (again.returncode, again.stdout) == (0, "five again\n"), again.stderr
+    assert (first.code, first.out) == (0, "five\n"), first.err
+    assert (second.code, second.out) == (0, "five\n"), second.err
+    assert (again.code, again.out) == (0, "five again\n"), again.err
     assert log.read_text(encoding="utf-8").splitlines() == ["started"]
     events = [record.event for record in store.read(f"{category}-one")]
     (configured,) = (event for event in events if isinstance(event, AgentConfigured))

@@ -18,8 +18,6 @@ WITH_CODE = [path for path, blocks in BLOCKS.items() if any(block.is_run for blo
 
 _LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]*)(?:#([^)\s]*))?\)")
 
-pytestmark = pytest.mark.xdist_group("documents")
-
 
 def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
@@ -39,6 +37,7 @@ def run_block(reader: Reader, block: Block) -> None:
     assert "Traceback" not in done.stdout, f"{block}:\n{done.stdout}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", WITH_CODE, ids=name_of)
 def test_the_snippets_of_a_document_work_in_their_order(path: Path, reader: Reader) -> None:
     for block in BLOCKS[path]:

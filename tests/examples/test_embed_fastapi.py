@@ -17,8 +17,6 @@ from tests.reader import Reader
 TOKEN = "sesame"
 PATIENCE_SECONDS = 60.0
 
-pytestmark = pytest.mark.xdist_group("documents")
-
 
 class Sent(NamedTuple):
     """One server-sent event."""

@@ -17,8 +17,6 @@ EXPECTED = {
 HELPERS = {"local_store"}
 SERVERS = {"embed_fastapi"}  # has a test of its own
 
-pytestmark = pytest.mark.xdist_group("documents")
-
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_the_example_runs_from_a_clone(name: str, reader: Reader) -> None:

@@ -30,6 +30,7 @@ from messagedb_agent.store.patience import Vigil
 from tests.acceptance.conftest import Cli
 from tests.acceptance.test_faults import wait_for
 from tests.postgres import ThrowawayServer, controlled_server
+from tests.warm import Warm
 
 PATIENCE = 20.0
 LONG = os.urandom(400_000).hex()
@@ -181,9 +182,9 @@ def test_a_run_waits_for_trouble_to_end_and_goes_on(
 
 
 def test_a_command_says_on_stderr_what_it_waits_for_and_goes_on(
-    server: ThrowawayServer, tmp_path: Path
+    warm: Warm, server: ThrowawayServer, tmp_path: Path
 ) -> None:
-    cli = Cli(server.dsn, tmp_path)
+    cli = Cli(warm, server.dsn, tmp_path)
     with read_only(server) as end:
         started = cli.start("start", "hi", "--model", cli.script("m", {"text": "done"}))
         assert started.stderr is not None
@@ -199,9 +200,9 @@ def test_a_command_says_on_stderr_what_it_waits_for_and_goes_on(
 
 
 def test_a_second_ctrl_c_leaves_at_once_and_the_thread_goes_on(
-    server: ThrowawayServer, tmp_path: Path
+    warm: Warm, server: ThrowawayServer, tmp_path: Path
 ) -> None:
-    cli = Cli(server.dsn, tmp_path)
+    cli = Cli(warm, server.dsn, tmp_path)
     slow = cli.script("slow", {"text": "done", "delay_seconds": 60})
     started = cli.start("start", "hi", "--thread-id", "twice", "--model", slow)
     wait_for(cli, "twice", "LLMCallRequested")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 
 from messagedb_agent.events.agent import LLMCallFailed, LLMCallRequested, LLMResponseReceived
 from messagedb_agent.events.system import TurnInterrupted
@@ -51,6 +52,7 @@ def queued(store: MessageDBClient) -> int:
     return int(row[0])
 
 
+@pytest.mark.slow
 def test_threads_of_dead_and_of_frozen_workers_go_on_elsewhere(
     dsn: str, store: MessageDBClient, tmp_path: Path
 ) -> None:

@@ -61,10 +61,10 @@ def test_context_is_the_body_of_each_request_as_it_was_received(
     received = [request.body for request in provider.requests]
 
     printed = [
-        cli("context", "t", "--at", str(position), "--format", "json", env=elsewhere)
+        cli.cold("context", "t", "--at", str(position), "--format", "json", env=elsewhere)
         for position in claims(cli)
     ]
-    in_text = cli("context", "t", env=elsewhere)
+    in_text = cli.cold("context", "t", env=elsewhere)
 
     assert [ended.code for ended in printed] == [0, 0, 0], printed
     assert [ended.json()["request"] for ended in printed] == received
@@ -81,7 +81,7 @@ def test_what_the_sdk_passes_through_is_printed_letter_by_letter(
     provider.script(*CONVERSATION)
     cli.ask("start", "6 * 7?", "--thread-id", "t", "--model", dialect.model)
 
-    request = cli("context", "t", "--format", "json", env=elsewhere).json()["request"]
+    request = cli.cold("context", "t", "--format", "json", env=elsewhere).json()["request"]
 
     def written(body: Any) -> str:
         return json.dumps([body["messages"], body["tools"]])

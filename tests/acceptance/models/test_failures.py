@@ -175,6 +175,7 @@ BY_GEMINI = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dialect", "faults"),
     [(CLAUDE_VERTEX, ON_VERTEX), (GEMINI, BY_GEMINI), (OPENAI, AT_OPENAI)],

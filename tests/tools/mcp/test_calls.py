@@ -18,8 +18,6 @@ from messagedb_agent.tools import ToolContext, check_call
 from messagedb_agent.tools.mcp import McpServers, ToolTerms
 from tests.tools.mcp.conftest import PATIENCE_SECONDS, Agent, program
 
-pytestmark = pytest.mark.xdist_group("mcp-calls")
-
 
 @pytest.fixture(scope="session")
 def agent(home: Path) -> Iterator[Agent]:

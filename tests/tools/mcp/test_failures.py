@@ -27,7 +27,6 @@ def starts(folder: Path) -> int:
     return len((folder / "starts").read_text(encoding="utf-8"))
 
 
-@pytest.mark.xdist_group("mcp-restart")
 def test_a_dead_server_is_started_again_by_the_next_call(tmp_path: Path) -> None:
     with McpServers({"some": program(tmp_path, timeout=PATIENCE_SECONDS)}) as servers:
         agent = Agent(servers)
@@ -101,7 +100,6 @@ def test_recorded_tools_stay_while_their_server_is_down() -> None:
             tool.call({}, ToolContext())
 
 
-@pytest.mark.xdist_group("mcp-http")
 def test_a_server_behind_a_port_that_comes_back_is_used_again(tmp_path: Path) -> None:
     port = free_port()
     settings = ServerSettings(
