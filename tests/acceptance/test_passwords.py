@@ -16,6 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 from messagedb_agent.store import schema
 from tests.acceptance.conftest import Cli
 from tests.postgres import controlled_server
+from tests.warm import Warm
 
 ODD = "a b'c\"d\\e@f:g/h?i#j%k&l=mñ☃"
 _RULES = """
@@ -50,8 +51,8 @@ def guarded() -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture
-def cli(guarded: dict[str, str], tmp_path: Path) -> Cli:
-    command = Cli("", tmp_path)
+def cli(warm: Warm, guarded: dict[str, str], tmp_path: Path) -> Cli:
+    command = Cli(warm, "", tmp_path)
     del command.environment["DATABASE_URL"]
     command.environment |= guarded
     return command
