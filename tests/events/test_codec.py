@@ -21,8 +21,8 @@ from messagedb_agent.events import (
     UserMessageAdded,
 )
 from messagedb_agent.events.base import Event
-from messagedb_agent.events.codec import EventRow, as_stored, decode, decode_event, encode
-from messagedb_agent.events.json_text import from_json, to_json
+from messagedb_agent.events.codec import EventRow, as_stored, decode, decode_event, encode, prepare
+from messagedb_agent.events.json_text import from_json, in_stored_order, to_json
 from messagedb_agent.events.registry import lookup, registered
 from messagedb_agent.events.upcasters import register_upcaster
 from messagedb_agent.testing.strategies import events_of, json_values, texts, unknown_events
@@ -39,11 +39,36 @@ def test_every_event_comes_back_as_it_was(kind: type[Event], data: st.DataObject
     assert same(decode_event(*encode(event)), event)
 
 
+@pytest.mark.parametrize("kind", registered(), ids=lambda kind: kind.__name__)
+@given(data=st.data())
+def test_an_event_can_be_prepared_for_writing_as_it_will_be_read(
+    kind: type[Event], data: st.DataObject
+) -> None:
+    event = data.draw(events_of(kind))
+    type_name, text, metadata = encode(event)
+
+    prepared, prepared_text = prepare(event)
+
+    assert encode(prepared, data_text=prepared_text) == (type_name, text, metadata)
+    assert same(prepared, decode_event(type_name, in_stored_order(text), metadata))
+
+
+def test_what_a_custom_event_keeps_in_its_metadata_is_prepared_as_it_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("messagedb_agent.events.registry._types", {"Routed": Routed})
+
+    prepared, _ = prepare(Routed(by=("mail", "post"), hops=1))
+
+    assert prepared == Routed(by=["mail", "post"], hops=1)
+
+
 @given(unknown_events())
 def test_an_unknown_event_is_carried_and_written_again_unchanged(event: UnknownEvent) -> None:
     carried = decode_event(*encode(event))
 
     assert same(carried, event)
+    assert same(prepare(event)[0], event)
     assert encode(carried) == encode(event)
 
 
@@ -131,6 +156,15 @@ def test_a_result_that_is_null_is_a_result() -> None:
 def test_what_is_not_json_is_refused_before_anything_is_written() -> None:
     with pytest.raises(EncodingError, match="complex"):
         encode(ToolExecutionCompleted(tool_name="look", result=1j))
+
+
+class Routed(Event, frozen=True, kw_only=True):
+    """An event of somebody else's, who keeps more than plain values in the metadata."""
+
+    METADATA: ClassVar[frozenset[str]] = frozenset({"by", "hops"})
+
+    by: Any = None
+    hops: int | None = 0
 
 
 class Weighed(Event, frozen=True, kw_only=True):

@@ -96,6 +96,16 @@ def test_numbers_survive_jsonb(database: psycopg.Connection[Any], number: float)
     assert same(from_json(through_jsonb(database, to_json([number]))), [number])
 
 
+@pytest.mark.parametrize("number", NUMBERS, ids=lambda number: f"{number!r:.24}")
+def test_numbers_survive_jsonb_wherever_they_stand(
+    database: psycopg.Connection[Any], number: float
+) -> None:
+    value = {"first": number, "many": [number, number, [number]], "last": {"inner": number}}
+
+    for each in (number, value, [value, number]):
+        assert same(from_json(through_jsonb(database, to_json(each))), each)
+
+
 def test_ten_megabytes_survive_jsonb(database: psycopg.Connection[Any]) -> None:
     text = "ten megabytes: ü\x00😀 " * 400_000
 

@@ -12,7 +12,7 @@ from messagedb_agent.engine.fencing import Stands
 from messagedb_agent.engine.history import advance_thread
 from messagedb_agent.errors import ClaimLostError, OptimisticConcurrencyError
 from messagedb_agent.events.base import Event, RecordedEvent
-from messagedb_agent.events.codec import as_stored
+from messagedb_agent.events.codec import prepare
 from messagedb_agent.projections.base import Projected
 from messagedb_agent.projections.thread_state import THREAD_STATE, ThreadState
 from messagedb_agent.store.base import DEFAULT_BATCH_SIZE, EventStore, NewEvent
@@ -194,7 +194,8 @@ class Recorder:
             metadata["causationMessageStreamName"] = self.stream_name
             metadata["causationMessagePosition"] = cause
         # Whoever reads the stream later has to come to the same state, down to the order of keys.
-        new = [NewEvent(event=as_stored(event), metadata=metadata) for event in events]
+        prepared = map(prepare, events)
+        new = [NewEvent(event=event, metadata=metadata, data_text=text) for event, text in prepared]
         metadata.update(self._annotate([(item.id, item.event) for item in new]))
         return new
 

@@ -21,6 +21,7 @@ SCHEMA_VERSION_KEY = "schemaVersion"
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
+_UNCHANGED = frozenset({str, int, bool})
 _MOST_SHARED = 32
 _SHARED: dict[int, tuple[Event, str, str]] = {}
 
@@ -74,35 +75,45 @@ def _plan(cls: type[Event]) -> _Plan:
     )
 
 
-def encode(event: Event, metadata: Mapping[str, Any] | None = None) -> EncodedEvent:
+def encode(
+    event: Event, metadata: Mapping[str, Any] | None = None, data_text: str | None = None
+) -> EncodedEvent:
     """
     The event as `write_message` takes it; `metadata` is added to the event's own.
 
-    Raises `EncodingError` when a field holds what JSON can not.
+    Who has the text of its data from `as_stored` gives it. Raises `EncodingError` when a field
+    holds what JSON can not.
     """
     if isinstance(event, UnknownEvent):
         _check_type_name(event.type_name)
-        return EncodedEvent(event.type_name, to_json(event.data), _metadata_text(metadata or {}))
+        data = data_text or to_json(event.data)
+        return EncodedEvent(event.type_name, data, _metadata_text(metadata or {}))
     plan = _plan(type(event))
     merged = {**_present(event, plan.metadata_fields, plan.optional), **(metadata or {})}
     if type(event).SCHEMA_VERSION > 1:
         merged[SCHEMA_VERSION_KEY] = type(event).SCHEMA_VERSION
-    data, _ = _texts(event)
-    return EncodedEvent(type(event).__name__, data, _metadata_text(merged))
+    return EncodedEvent(
+        type(event).__name__, data_text or _data_text(event), _metadata_text(merged)
+    )
 
 
-def _texts(event: Event) -> tuple[str, str | None]:
-    """The data as text, and, of an event that is shared, in the order that JSONB gives it."""
-    kept = _SHARED.get(id(event)) if event.IS_SHARED else None
+def _data_text(event: Event) -> str:
+    if event.IS_SHARED:
+        return _shared_texts(event)[0]
+    plan = _plan(type(event))
+    return to_json(_present(event, plan.data_fields, plan.optional))
+
+
+def _shared_texts(event: Event) -> tuple[str, str]:
+    """The data as text, and the same in the order that JSONB gives it; worked out once."""
+    kept = _SHARED.get(id(event))
     if kept is not None and kept[0] is event:
         return kept[1:]
     plan = _plan(type(event))
     data = to_json(_present(event, plan.data_fields, plan.optional))
-    if not event.IS_SHARED:
-        return data, None
+    stored = in_stored_order(data)
     if len(_SHARED) >= _MOST_SHARED:
         _SHARED.clear()
-    stored = in_stored_order(data)
     # With the event itself, so that nothing else can come to have its id.
     _SHARED[id(event)] = (event, data, stored)
     return data, stored
@@ -166,9 +177,37 @@ def decode_event(type_name: str, data: str, metadata: str | None = None) -> Even
 
 def as_stored(event: Event) -> Event:
     """The event as a store will give it back: arrays as lists, keys in the order of JSONB."""
-    type_name, data, metadata = encode(event)
-    _, stored = _texts(event) if event.IS_SHARED else (data, None)
-    return decode_event(type_name, stored or in_stored_order(data), metadata)
+    return prepare(event)[0]
+
+
+def prepare(event: Event) -> tuple[Event, str]:
+    """The event `as_stored`, and the text of its data, so that `encode` need not write it again."""
+    if isinstance(event, UnknownEvent):
+        data = to_json(event.data)
+        return decode_event(event.type_name, in_stored_order(data)), data
+    cls = type(event)
+    if event.IS_SHARED:
+        data, stored = _shared_texts(event)
+    else:
+        data = _data_text(event)
+        stored = in_stored_order(data)
+    copy = decode_event(cls.__name__, stored)
+    if type(copy) is not cls or not _take_metadata(copy, event):
+        copy = decode_event(cls.__name__, stored, encode(event).metadata)
+    return copy, data
+
+
+def _take_metadata(copy: Event, event: Event) -> bool:
+    """Copy the fields of the metadata, if JSON gives each back as it was."""
+    plan = _plan(type(event))
+    for name in plan.metadata_fields:
+        value = getattr(event, name)
+        if value is None and name in plan.optional:
+            continue
+        if type(value) not in _UNCHANGED:
+            return False
+        msgspec.structs.force_setattr(copy, name, value)
+    return type(event).SCHEMA_VERSION == 1
 
 
 def _decode_quickly(cls: type[Event], data: str, metadata: str | None) -> Event:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from os import urandom
 from typing import TYPE_CHECKING, Any, Protocol
-from uuid import uuid4
 
 import msgspec
 
@@ -24,8 +24,10 @@ MAX_ANCESTORS = 100
 
 
 def new_event_id() -> str:
-    """An id for an event, given before the first attempt to write it."""
-    return str(uuid4())
+    """An id for an event, given before the first attempt to write it: a UUID of version 4."""
+    digits = urandom(16).hex()
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
 class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,11 +35,13 @@ class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
     An event that is about to be written.
 
     Its id is given at once and stays: writing the same `NewEvent` again after a lost
-    connection finds the first write instead of repeating it.
+    connection finds the first write instead of repeating it. `data_text` is what the codec's
+    `prepare` gave with the event, if that was asked.
     """
 
     event: Event
     metadata: Mapping[str, Any] | None = None
+    data_text: str | None = None
     id: str = msgspec.field(default_factory=new_event_id)
 
 

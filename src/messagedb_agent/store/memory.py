@@ -44,7 +44,7 @@ class MemoryStore:
         if connection is not None:
             raise UsageError("a store in memory can not join a database transaction")
         check_stream_name(stream_name)
-        encoded = [encode(new.event, new.metadata) for new in events]
+        encoded = [encode(new.event, new.metadata, new.data_text) for new in events]
         with self._mutex:
             known = [self._by_id.get(new.id) for new in events]
             if all(row is not None and row.stream_name == stream_name for row in known):

@@ -70,7 +70,7 @@ def append_events(
     check_stream_name(stream_name)
     if not events:
         return ()
-    encoded = [encode(new.event, new.metadata) for new in events]
+    encoded = [encode(new.event, new.metadata, new.data_text) for new in events]
     # Only the first row is checked: nobody else writes between two of one statement.
     versions = [expected_version, *[None] * (len(events) - 1)]
     rows = [
