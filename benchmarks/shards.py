@@ -12,7 +12,7 @@ import psycopg
 from benchmarks.measure import Row, Scale, fastest, per_second, together
 from benchmarks.world import TURN, World
 from messagedb_agent.store.base import NewEvent
-from messagedb_agent.store.operations import append_events
+from messagedb_agent.store.operations import Batch, append_events
 from messagedb_agent.store.stream import build_stream_name, generate_thread_id
 
 _WRITERS = 16
@@ -48,4 +48,4 @@ def _all(connections: list[psycopg.Connection[Any]], count: int, shards: int) ->
 def _write(connection: psycopg.Connection[Any], count: int, shards: int) -> None:
     for _ in range(count):
         stream_name = build_stream_name("agent", "v0", generate_thread_id(), shards)
-        append_events(connection, stream_name, [NewEvent(event=TURN[0])])
+        append_events(connection, Batch.of(stream_name, [NewEvent(event=TURN[0])]))

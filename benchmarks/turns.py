@@ -116,7 +116,8 @@ class StatementTurns:
         """Write one turn: four statements, each its own transaction."""
         for events in COMMITS:
             new = [NewEvent(event=event) for event in events]
-            operations.append_events(self._connection, self._stream, new, self._version)
+            batch = operations.Batch.of(self._stream, new, self._version)
+            operations.append_events(self._connection, batch)
             self._version += len(new)
 
 

@@ -8,22 +8,15 @@ import selectors
 import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.bootstrap.conftest import ROOT, Tree
+from tests.waiting import wait_until
 
 TIMEOUT = 20
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + TIMEOUT
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def finish(process: subprocess.Popen[str]) -> str:

@@ -28,6 +28,7 @@ from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.quick import quick_connection
 from messagedb_agent.tools import ToolRegistry, tool
 from tests.postgres import NewDatabase, free_port
+from tests.waiting import wait_until
 
 
 def said(text: str) -> NewEvent:
@@ -68,14 +69,6 @@ def test_twenty_turns_leak_no_connection(message_db: dict[str, Any]) -> None:
         assert len(model.requests) == 20
     with onlooker(message_db) as outside:
         wait_until(lambda: sessions(outside) <= counts[0])
-
-
-def wait_until(condition: Any, seconds: float = 10) -> None:
-    """Wait for the server to notice what a client did; there is nothing to be told by."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.01)
 
 
 def test_an_error_gives_its_connection_back(message_db: dict[str, Any]) -> None:

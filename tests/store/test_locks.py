@@ -16,7 +16,7 @@ from psycopg.conninfo import make_conninfo
 from messagedb_agent.errors import ThreadBusyError
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.locks import lock_key
-from tests.store.test_client import wait_until
+from tests.waiting import wait_until
 
 HOLDER = """
 import sys

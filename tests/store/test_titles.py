@@ -13,7 +13,7 @@ from messagedb_agent.events.system import SessionStarted, ThreadForked
 from messagedb_agent.events.user import ThreadRenamed, UserMessageAdded
 from messagedb_agent.store import schema
 from messagedb_agent.store.base import NewEvent
-from messagedb_agent.store.operations import append_events
+from messagedb_agent.store.operations import Batch, append_events
 from messagedb_agent.store.quick import QuickConnection, quick_connection
 from messagedb_agent.store.titles import thread_titles
 from tests.postgres import NewDatabase
@@ -35,7 +35,7 @@ def connection(server: NewDatabase) -> Iterator[QuickConnection]:
     with psycopg.connect(database, autocommit=True) as own:
         schema.install(own)
         for name, events in THREADS.items():
-            append_events(own, name, [NewEvent(event=event) for event in events])
+            append_events(own, Batch.of(name, [NewEvent(event=event) for event in events]))
     with quick_connection(conninfo_to_dict(database)) as connection:
         yield connection
 

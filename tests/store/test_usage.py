@@ -11,7 +11,7 @@ from psycopg.conninfo import conninfo_to_dict
 from messagedb_agent.events.agent import LLMResponseReceived
 from messagedb_agent.store import schema
 from messagedb_agent.store.base import NewEvent
-from messagedb_agent.store.operations import append_events
+from messagedb_agent.store.operations import Batch, append_events
 from messagedb_agent.store.quick import QuickConnection, quick_connection
 from messagedb_agent.store.usage import category_usage, stream_usage
 from tests.postgres import NewDatabase
@@ -29,10 +29,12 @@ def connection(server: NewDatabase) -> Iterator[QuickConnection]:
     database = server()
     with psycopg.connect(database, autocommit=True) as own:
         schema.install(own)
-        append_events(own, "agent:v0-a", [answer("m", 10), answer("m", 20, cache_read_tokens=5)])
-        append_events(own, "agent:v0-b", [answer("m", 150_000), answer("n", 1)])
-        append_events(own, ODD, [answer("m", 7)])
-        append_events(own, "other:v0-a", [answer("m", 999)])
+        append_events(
+            own, Batch.of("agent:v0-a", [answer("m", 10), answer("m", 20, cache_read_tokens=5)])
+        )
+        append_events(own, Batch.of("agent:v0-b", [answer("m", 150_000), answer("n", 1)]))
+        append_events(own, Batch.of(ODD, [answer("m", 7)]))
+        append_events(own, Batch.of("other:v0-a", [answer("m", 999)]))
     with quick_connection(conninfo_to_dict(database)) as connection:
         yield connection
 

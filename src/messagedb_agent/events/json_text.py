@@ -36,7 +36,7 @@ _REFUSED = (UnicodeEncodeError, OverflowError, RecursionError, TypeError, ValueE
 # one, which is many times quicker than a pattern of all of them.
 _NEGATIVE_ZERO, _NUL, _LEAD_BYTES = b"-0.0", b"\\u0000", _LEAD.encode()
 # A number with an exponent that is not negative, or of nineteen digits, where a value begins.
-# It is sought in a copy of few letters (x: before a value, 0: digit), where `re` can skip to each x.
+# It is sought in a copy of few letters (x: before a value, 0: digit), where `re` skips to the x.
 _SUSPECT_NUMBER = re.compile(rb"x-?0(?:0*(?:\.0+)?e[^-]|0{18})")
 _FEW_LETTERS = bytes.maketrans(b":,[\n123456789E", b"xxxx000000000e")
 # NaN and infinities are written as null. In MessagePack, where they have a form of their own, they

@@ -29,7 +29,9 @@ from messagedb_agent.store.faults import (
     is_worth_repeating,
     translate,
 )
+from messagedb_agent.store.group_commit import GroupCommit
 from messagedb_agent.store.locks import ThreadLocks
+from messagedb_agent.store.operations import Batch
 from messagedb_agent.store.patience import OnWait, Patience, Vigil
 from messagedb_agent.store.quick import unreachable
 
@@ -68,6 +70,7 @@ class MessageDBClient:
         self._vigil = Vigil(on_wait)
         self._revive = revive
         self._locks = ThreadLocks(self._connect, self._vigil.over)
+        self._commits = GroupCommit(self._append_together)
         self._pool = ConnectionPool(
             kwargs={"autocommit": True, **self._settings},
             min_size=min_connections,
@@ -114,37 +117,16 @@ class MessageDBClient:
         connection: psycopg.Connection[Any] | None = None,
     ) -> tuple[RecordedEvent, ...]:
         """Write all of the events or none; see `EventStore.append`."""
+        batch = Batch.of(stream_name, events, expected_version)
+        if not events:
+            return ()
         if connection is not None:
-            return self._append_within(connection, stream_name, events, expected_version)
+            return _append_within(connection, batch)
+        return self._commits.append(batch, lambda: self._perform(_append_once(batch)))
 
-        def write(own: psycopg.Connection[Any]) -> tuple[RecordedEvent, ...]:
-            try:
-                return operations.append_events(own, stream_name, events, expected_version)
-            except psycopg.Error as error:
-                # An earlier write of the same events may be what stands in the way.
-                if is_duplicate_id(error) or isinstance(
-                    translate(error), OptimisticConcurrencyError
-                ):
-                    found = operations.find_events(own, stream_name, events)
-                    if found is not None:
-                        return found
-                raise
-
-        return self._perform(write)
-
-    @staticmethod
-    def _append_within(
-        connection: psycopg.Connection[Any],
-        stream_name: str,
-        events: Sequence[NewEvent],
-        expected_version: int | None,
-    ) -> tuple[RecordedEvent, ...]:
-        try:
-            return operations.append_events(connection, stream_name, events, expected_version)
-        except psycopg.Error as error:
-            if is_worth_repeating(error):
-                raise
-            raise translate(error) from error
+    def _append_together(self, batches: Sequence[Batch]) -> list[tuple[RecordedEvent, ...]]:
+        with self.connection() as connection, self._vigil.over(connection):
+            return operations.append_events(connection, *batches)
 
     def read(
         self,
@@ -260,6 +242,34 @@ class MessageDBClient:
 
     def _connect(self) -> psycopg.Connection[Any]:
         return psycopg.connect(autocommit=True, **self._settings)
+
+
+def _append_once(
+    batch: Batch,
+) -> Callable[[psycopg.Connection[Any]], tuple[RecordedEvent, ...]]:
+    """Writes the batch, unless an earlier attempt has."""
+
+    def write(connection: psycopg.Connection[Any]) -> tuple[RecordedEvent, ...]:
+        try:
+            return operations.append_events(connection, batch)[0]
+        except psycopg.Error as error:
+            # An earlier write of the same events may be what stands in the way.
+            if is_duplicate_id(error) or isinstance(translate(error), OptimisticConcurrencyError):
+                found = operations.find_events(connection, batch.stream_name, batch.events)
+                if found is not None:
+                    return found
+            raise
+
+    return write
+
+
+def _append_within(connection: psycopg.Connection[Any], batch: Batch) -> tuple[RecordedEvent, ...]:
+    try:
+        return operations.append_events(connection, batch)[0]
+    except psycopg.Error as error:
+        if is_worth_repeating(error):
+            raise
+        raise translate(error) from error
 
 
 def _page_from(

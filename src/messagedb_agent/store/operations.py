@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import chain
-from typing import Any, LiteralString
+from typing import Any, LiteralString, NamedTuple
 
 import psycopg
 
@@ -19,16 +19,20 @@ from messagedb_agent.store.stream import check_stream_name
 # of the row just written, and `now()` is what the table's default gave it as time.
 _WRITE: LiteralString = """
     SELECT message_store.write_message(
-               new.id, $1, new.type, new.data::jsonb, new.metadata::jsonb, new.expected::bigint),
+               new.id, new.stream_name, new.type, new.data::jsonb, new.metadata::jsonb,
+               new.expected::bigint),
            currval('message_store.messages_global_position_seq'),
            now() AT TIME ZONE 'utc'
-    FROM ({rows}) AS new (id, type, data, metadata, expected)
+    FROM ({rows}) AS new (stream_name, id, type, data, metadata, expected)
 """
+_COLUMNS = ("text", "text", "text", "text", "text", "bigint")
 
-# Statements of up to this many events are prepared; a turn never has more. A statement has
-# at most 65,535 parameters, so longer batches come as arrays.
-_PREPARED_ROWS = 8
-_MANY_ROWS = "SELECT * FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[])"
+# Statements of up to this many events are prepared for each number of them; a turn never has
+# more. A statement has at most 65,535 parameters, so longer batches come as arrays.
+_FEW_ROWS = 8
+_MANY_ROWS: LiteralString = """
+    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[])
+"""
 
 _READ: LiteralString = """
     SELECT id, stream_name, type, position, global_position, data, metadata, time
@@ -55,39 +59,64 @@ _STREAMS_WITH: LiteralString = """
 _VERSION: LiteralString = "SELECT message_store.stream_version($1)"
 
 
+class Batch(NamedTuple):
+    """Events for one stream, as they are and as `write_message` takes them."""
+
+    stream_name: str
+    events: Sequence[NewEvent]
+    encoded: Sequence[EncodedEvent]
+    expected_version: int | None = None
+
+    @classmethod
+    def of(
+        cls, stream_name: str, events: Sequence[NewEvent], expected_version: int | None = None
+    ) -> Batch:
+        """
+        The events, encoded. Raises `EncodingError` for what is not JSON, and
+        `InvalidStreamNameError` for a name that no stream can have.
+        """
+        check_stream_name(stream_name)
+        encoded = [encode(new.event, new.metadata, new.data_text) for new in events]
+        return cls(stream_name, events, encoded, expected_version)
+
+    @property
+    def characters(self) -> int:
+        """How much there is to write, about."""
+        return sum(len(row.data) for row in self.encoded)
+
+
 def append_events(
-    connection: psycopg.Connection[Any],
-    stream_name: str,
-    events: Sequence[NewEvent],
-    expected_version: int | None = None,
-) -> tuple[RecordedEvent, ...]:
+    connection: psycopg.Connection[Any], *batches: Batch
+) -> list[tuple[RecordedEvent, ...]]:
     """
-    Write the events through Message DB's `write_message`, all or none, in one round trip.
+    Write the batches through Message DB's `write_message`, all or none, in one round trip.
 
     Outside a transaction they are committed; inside one they are part of it. Raises psycopg
     errors as they come.
     """
-    check_stream_name(stream_name)
-    if not events:
-        return ()
-    encoded = [encode(new.event, new.metadata, new.data_text) for new in events]
-    # Only the first row is checked: nobody else writes between two of one statement.
-    versions = [expected_version, *[None] * (len(events) - 1)]
-    rows = [
-        (new.id, row.type, row.data, row.metadata, version)
-        for new, row, version in zip(events, encoded, versions, strict=True)
-    ]
-    few = len(rows) <= _PREPARED_ROWS
+    rows = [row for batch in batches for row in _rows(batch)]
+    if not rows:
+        return [() for _ in batches]
+    few = len(rows) <= _FEW_ROWS
     parameters = chain.from_iterable(rows) if few else map(list, zip(*rows, strict=True))
     with psycopg.RawCursor(connection) as cursor:
-        cursor.execute(
-            _write_statement(len(rows) if few else None), [stream_name, *parameters], prepare=few
+        cursor.execute(_write_statement(len(rows) if few else None), list(parameters), prepare=True)
+        places = iter(cursor.fetchall())
+    return [
+        tuple(
+            _recorded(new, row, batch.stream_name, next(places))
+            for new, row in zip(batch.events, batch.encoded, strict=True)
         )
-        places = cursor.fetchall()
-    return tuple(
-        _recorded(new, row, stream_name, place)
-        for new, row, place in zip(events, encoded, places, strict=True)
-    )
+        for batch in batches
+    ]
+
+
+def _rows(batch: Batch) -> Iterator[tuple[Any, ...]]:
+    # Only the first row is checked: nobody else writes between two of one statement.
+    expected = batch.expected_version
+    for new, row in zip(batch.events, batch.encoded, strict=True):
+        yield (batch.stream_name, new.id, row.type, row.data, row.metadata, expected)
+        expected = None
 
 
 def find_events(
@@ -151,10 +180,10 @@ def streams_with(
 def _write_statement(count: int | None) -> bytes:
     if count is None:
         return _WRITE.replace("{rows}", _MANY_ROWS).encode()
-    columns = ("text", "text", "text", "text", "bigint")
     rows = (
         ", ".join(
-            f"${row * len(columns) + place}::{kind}" for place, kind in enumerate(columns, start=2)
+            f"${row * len(_COLUMNS) + place}::{kind}"
+            for place, kind in enumerate(_COLUMNS, start=1)
         )
         for row in range(count)
     )

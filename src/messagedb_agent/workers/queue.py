@@ -13,6 +13,7 @@ from messagedb_agent.events.base import RecordedEvent
 from messagedb_agent.store import operations
 from messagedb_agent.store.base import EventStore, NewEvent, ThreadLock
 from messagedb_agent.store.client import MessageDBClient
+from messagedb_agent.store.operations import Batch
 
 T = TypeVar("T")
 
@@ -117,7 +118,7 @@ class QueueingStore:
             # The hint first: the write takes the category's lock until the commit.
             hinted = self._hint(own, stream_name)
             new = events if hinted else [self._addressed(event) for event in events]
-            return operations.append_events(own, stream_name, new, expected_version)
+            return operations.append_events(own, Batch.of(stream_name, new, expected_version))[0]
 
         return transact(self._store, write)
 

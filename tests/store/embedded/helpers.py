@@ -6,8 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from messagedb_agent.store.embedded import EmbeddedServer, find_binaries
@@ -53,14 +51,6 @@ class Client:
     def kill(self) -> None:
         self.process.kill()
         self.finish()
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        # Other processes, which do not tell: ask again.
-        time.sleep(0.01)
 
 
 def postmaster(home: Path) -> int:

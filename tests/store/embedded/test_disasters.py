@@ -14,6 +14,7 @@ import pytest
 
 from messagedb_agent.store.embedded.locks import is_held
 from messagedb_agent.store.embedded.place import SOCKET, locate
+from tests.waiting import wait_until
 
 from .helpers import (
     Client,
@@ -24,7 +25,6 @@ from .helpers import (
     quick,
     run,
     supervisor,
-    wait_until,
 )
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from messagedb_agent.errors import EmbeddedServerError
 from messagedb_agent.store.embedded import EmbeddedServer, find_binaries
+from tests.waiting import wait_until
 
 from .conftest import NewHome
 from .helpers import (
@@ -23,7 +24,6 @@ from .helpers import (
     quick,
     run,
     supervisor,
-    wait_until,
 )
 
 

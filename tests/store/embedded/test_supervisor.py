@@ -9,8 +9,9 @@ import pytest
 
 from messagedb_agent.store.embedded.place import locate
 from messagedb_agent.store.embedded.supervisor import KEPT_LOG, LONGEST_LOG, trim_log
+from tests.waiting import wait_until
 
-from .helpers import ask, is_gone, postmaster, quick, supervisor, wait_until
+from .helpers import ask, is_gone, postmaster, quick, supervisor
 
 proc_only = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
