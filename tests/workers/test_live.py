@@ -80,7 +80,10 @@ def test_an_answer_is_seen_while_it_is_generated(store: MessageDBClient, voice: 
 
 def test_who_comes_late_is_shown_the_gap(store: MessageDBClient, voice: Voice) -> None:
     add(store, voice, user_message("Go."), LLMCallRequested(model_name="m"))
-    voice.on_delta(Delta("not heard "))
+    with Ears(store.session, STREAM) as others:
+        early = Watcher(store, others)
+        voice.on_delta(Delta("not heard "))
+        early.until("not heard ")
     with Ears(store.session, STREAM) as ears:
         watcher = Watcher(store, ears)
         voice._announcer.say_piece(STREAM, Piece(1, 10, "heard"))

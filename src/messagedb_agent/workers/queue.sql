@@ -16,6 +16,24 @@ CREATE TABLE instances (
   started_at timestamptz NOT NULL DEFAULT now()
 );
 
+-- Procrastinate keeps a row for each state of each job, four writes for a turn. What is asked of it
+-- is only since when a job has been as it is; the thread's stream tells the rest, and for longer.
+DROP TRIGGER procrastinate_trigger_status_events_insert_v1 ON procrastinate_jobs;
+DROP TRIGGER procrastinate_trigger_status_events_update_v1 ON procrastinate_jobs;
+DROP TRIGGER procrastinate_trigger_scheduled_events_v1 ON procrastinate_jobs;
+
+ALTER TABLE procrastinate_jobs ADD COLUMN since timestamptz NOT NULL DEFAULT clock_timestamp();
+
+CREATE FUNCTION note_since() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+  NEW.since := clock_timestamp();
+  RETURN NEW;
+END $$;
+
+CREATE TRIGGER note_since BEFORE UPDATE OF status ON procrastinate_jobs
+  FOR EACH ROW EXECUTE FUNCTION note_since();
+
 -- Fetching looks for other jobs with the same lock; Procrastinate's index begins with the id.
 CREATE INDEX agent_queue_jobs_by_lock ON procrastinate_jobs (lock) WHERE status IN ('todo', 'doing');
 
@@ -73,6 +91,20 @@ LANGUAGE sql SET search_path = agent_queue, pg_temp AS $$
     DO UPDATE SET scheduled_at = CASE WHEN job.scheduled_at IS NULL THEN NULL
       ELSE least(excluded.scheduled_at, job.scheduled_at) END;
 $$;
+
+-- What a worker has room for, in one transaction.
+CREATE FUNCTION fetch_jobs(_queues varchar[], _worker bigint, _most integer)
+RETURNS SETOF procrastinate_jobs
+LANGUAGE plpgsql SET search_path = agent_queue, pg_temp AS $$
+DECLARE
+  _job procrastinate_jobs;
+BEGIN
+  FOR _ IN 1.._most LOOP
+    _job := procrastinate_fetch_job_v2(_queues, _worker);
+    EXIT WHEN _job.id IS NULL;
+    RETURN NEXT _job;
+  END LOOP;
+END $$;
 
 -- In the words of Procrastinate's own trigger, which speaks at inserts only.
 CREATE FUNCTION wake(_queue_name text, _job bigint) RETURNS void

@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Callable, Collection
 
+from procrastinate.exceptions import ConnectorException
 from procrastinate.worker import Worker
 
 from messagedb_agent.workers.connector import PatientConnector
@@ -30,8 +31,8 @@ class Rounds:
     """
     One worker's heartbeat and its part in the rescue of others.
 
-    `running` are the ids of the jobs that this process works on. `on_rescue` is told of
-    threads that were put back.
+    `running` are the ids of the jobs that this process works on. `complain` is told of threads
+    that were put back, and of what went wrong.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class Rounds:
         queue: str,
         concurrency: int,
         running: Collection[int],
-        on_rescue: Callable[[str], None],
+        complain: Callable[[str], None],
     ) -> None:
         self._connector = connector
         self._about = {
@@ -53,7 +54,7 @@ class Rounds:
             "concurrency": concurrency,
         }
         self._running = running
-        self._on_rescue = on_rescue
+        self._complain = complain
         self._suspects: set[int] = set()
 
     async def run(self, worker: Worker) -> None:
@@ -63,16 +64,23 @@ class Rounds:
         number = worker.worker_id
         await self._connector.execute_query_async(_REGISTER, worker=number, **self._about)
         while True:
-            # The heartbeat first: after a pause this process must not take itself for dead.
-            await self._connector.execute_query_async(_BEAT, worker=number)
-            rescued = await self._connector.execute_query_all_async(
-                _RESCUE, patience=STALLED_AFTER_SECONDS
-            )
-            for row in rescued:
-                if row["stream_name"]:
-                    self._on_rescue(row["stream_name"])
-            await self._put_back_strays(number)
+            try:
+                await self._round(number)
+            except ConnectorException as error:
+                # The server refused it (a deadlock, a time-out); without rounds nobody is rescued.
+                self._complain(f"a look after the other workers failed ({error}); trying again")
             await asyncio.sleep(ROUND_SECONDS)
+
+    async def _round(self, worker_id: int) -> None:
+        # The heartbeat first: after a pause this process must not take itself for dead.
+        await self._connector.execute_query_async(_BEAT, worker=worker_id)
+        rescued = await self._connector.execute_query_all_async(
+            _RESCUE, patience=STALLED_AFTER_SECONDS
+        )
+        for row in rescued:
+            if row["stream_name"]:
+                self._complain(f"{row['stream_name']} was put back: its worker is gone")
+        await self._put_back_strays(worker_id)
 
     async def _put_back_strays(self, worker_id: int) -> None:
         """Jobs that count as ours but aren't: a broken connection swallowed the answer."""

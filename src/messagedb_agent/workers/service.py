@@ -20,6 +20,7 @@ from procrastinate.worker import Worker
 from messagedb_agent.store.connections import connection_settings
 from messagedb_agent.workers.connector import PatientConnector
 from messagedb_agent.workers.driver import Driver
+from messagedb_agent.workers.jobs import Jobs
 from messagedb_agent.workers.queue import DEFAULT_QUEUE
 from messagedb_agent.workers.rounds import Rounds
 
@@ -93,7 +94,7 @@ class WorkerService:
             queue=settings.queue,
             concurrency=settings.concurrency,
             running=self._running,
-            on_rescue=lambda stream: complain(f"{stream} was put back: its worker is gone"),
+            complain=complain,
         )
 
     def serve(self, ready: Callable[[], None] = lambda: None) -> bool:
@@ -153,6 +154,7 @@ class WorkerService:
                 await asyncio.sleep(RESTART_SECONDS)
 
     def _new_worker(self) -> Worker:
+        self._app.job_manager = Jobs(self._connector, self._settings.concurrency)
         return Worker(
             self._app,
             queues=[self._settings.queue],

@@ -26,9 +26,7 @@ _INSTANCES = """
 
 _JOBS = """
     SELECT job.worker_id, job.lock, job.status,
-           extract(epoch FROM clock_timestamp() - coalesce(
-               (SELECT max(at) FROM agent_queue.procrastinate_events AS event
-                WHERE event.job_id = job.id AND event.type <> 'scheduled'), now())),
+           extract(epoch FROM clock_timestamp() - job.since),
            (SELECT type FROM message_store.messages
             WHERE stream_name = job.lock ORDER BY position DESC LIMIT 1),
            extract(epoch FROM nullif(greatest(job.scheduled_at, now()), now()) - now())
