@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from messagedb_agent.cli.terminal import paint
 from messagedb_agent.cli.text import one_line, pad, shorten, terminal_width
 from messagedb_agent.engine.costs import cost_in_words
+from messagedb_agent.store.archive.reading import has_archive
 from messagedb_agent.store.quick import QuickConnection
 from messagedb_agent.store.search import search_threads
 from messagedb_agent.store.threads import ThreadSummary, newest_threads
@@ -34,15 +35,20 @@ def wanted_threads(
     *,
     status: str | None = None,
     text: str | None = None,
+    archived: bool = False,
 ) -> tuple[ThreadSummary, ...]:
-    """The newest threads with this status and this text in them."""
+    """The newest threads with this status and this text in them; archived ones, or the others."""
+    if archived and not has_archive(connection):
+        return ()
     types = _TELLING.get(status or "", ())
     looked_at = limit
     while True:
         names = None
         if types or text is not None:
-            names = search_threads(connection, category, looked_at, text=text, types=types)
-        threads = newest_threads(connection, category, looked_at, names)
+            names = search_threads(
+                connection, category, looked_at, text=text, types=types, archived=archived
+            )
+        threads = newest_threads(connection, category, looked_at, names, archived=archived)
         found = tuple(each for each in threads if status in (None, each.status))
         if len(found) >= limit or len(threads) < looked_at:
             return found[:limit]

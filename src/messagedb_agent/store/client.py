@@ -11,13 +11,16 @@ import psycopg
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from messagedb_agent.errors import (
+    AgentError,
     OptimisticConcurrencyError,
     StoreUnavailableError,
+    ThreadArchivedError,
 )
 from messagedb_agent.events.base import RecordedEvent
 from messagedb_agent.events.codec import EventRow, decode
 from messagedb_agent.store import operations
-from messagedb_agent.store.base import DEFAULT_BATCH_SIZE, NewEvent, ThreadLock
+from messagedb_agent.store.archive.pages import Archive
+from messagedb_agent.store.base import DEFAULT_BATCH_SIZE, NO_STREAM, NewEvent, ThreadLock
 from messagedb_agent.store.connections import (
     CONNECT_TIMEOUT_SECONDS,
     connection_settings,
@@ -34,6 +37,8 @@ from messagedb_agent.store.patience import OnWait, Patience, Vigil
 from messagedb_agent.store.quick import unreachable
 
 T = TypeVar("T")
+
+PageReader = Callable[[psycopg.Connection[Any], str, int], list[EventRow]]
 
 DEFAULT_PATIENCE_SECONDS = 30.0
 """How long a store that went away is waited for."""
@@ -68,6 +73,7 @@ class MessageDBClient:
         self._vigil = Vigil(on_wait)
         self._revive = revive
         self._locks = ThreadLocks(self._connect, self._vigil.over)
+        self._archive = Archive()
         self._pool = ConnectionPool(
             kwargs={"autocommit": True, **self._settings},
             min_size=min_connections,
@@ -122,15 +128,24 @@ class MessageDBClient:
                 return operations.append_events(own, stream_name, events, expected_version)
             except psycopg.Error as error:
                 # An earlier write of the same events may be what stands in the way.
-                if is_duplicate_id(error) or isinstance(
-                    translate(error), OptimisticConcurrencyError
-                ):
+                conflict = translate(error)
+                if is_duplicate_id(error) or isinstance(conflict, OptimisticConcurrencyError):
                     found = operations.find_events(own, stream_name, events)
                     if found is not None:
                         return found
+                    self._refuse_archived(own, conflict)
                 raise
 
         return self._perform(write)
+
+    def _refuse_archived(self, connection: psycopg.Connection[Any], conflict: AgentError) -> None:
+        """A stream that is gone won't come to the version that a writer knows, however it tries."""
+        if not isinstance(conflict, OptimisticConcurrencyError):
+            return
+        name = conflict.stream_name
+        is_gone = conflict.actual_version == NO_STREAM
+        if is_gone and self._archive.version(connection, name) != NO_STREAM:
+            raise ThreadArchivedError(name)
 
     @staticmethod
     def _append_within(
@@ -154,11 +169,19 @@ class MessageDBClient:
         connection: psycopg.Connection[Any] | None = None,
     ) -> Iterator[RecordedEvent]:
         """The events from a position on; no pooled connection is held between two pages."""
-        if connection is not None:
-            yield from operations.read_events(connection, stream_name, position)
-            return
+
+        def ask(work: PageReader) -> list[EventRow]:
+            if connection is not None:
+                return work(connection, stream_name, position)
+            return self._perform(lambda own: work(own, stream_name, position))
+
+        read_page: PageReader = operations.read_page
         while True:
-            rows = self._perform(_page_from(stream_name, position))
+            rows = ask(read_page)
+            if not rows and position == 0:
+                # Only here, for every run looks again and again whether a stream has gone on.
+                read_page = self._archive.page
+                rows = ask(read_page)
             yield from map(decode, rows)
             if len(rows) < DEFAULT_BATCH_SIZE:
                 return
@@ -166,7 +189,14 @@ class MessageDBClient:
 
     def version(self, stream_name: str) -> int:
         """The position of the last event of a stream, or `NO_STREAM`."""
-        return self._perform(lambda connection: operations.stream_version(connection, stream_name))
+
+        def ask(connection: psycopg.Connection[Any]) -> int:
+            version = operations.stream_version(connection, stream_name)
+            return (
+                self._archive.version(connection, stream_name) if version == NO_STREAM else version
+            )
+
+        return self._perform(ask)
 
     def streams_with(self, types: Collection[str], *, after: Mapping[str, int]) -> frozenset[str]:
         """The streams that have an event of one of these types after a position."""
@@ -260,11 +290,3 @@ class MessageDBClient:
 
     def _connect(self) -> psycopg.Connection[Any]:
         return psycopg.connect(autocommit=True, **self._settings)
-
-
-def _page_from(
-    stream_name: str, position: int
-) -> Callable[[psycopg.Connection[Any]], list[EventRow]]:
-    return lambda connection: operations.read_page(
-        connection, stream_name, position, DEFAULT_BATCH_SIZE
-    )

@@ -53,7 +53,7 @@ def show(options: argparse.Namespace) -> int:
     category = category_of(options)
     read = read_lineage if options.format == "text" else read_rows
     with reader(configuration(options)) as connection:
-        rows = read(connection, find_stream(connection, category, options.thread))
+        rows = read(connection, find_stream(connection, category, options.thread, archived=True))
     if options.full:
         rows = _with_whole_results(options, rows)
     if options.format == "json":
@@ -154,12 +154,18 @@ def list_threads(options: argparse.Namespace) -> int:
         return _list_runs(options)
     category = category_of(options)
     with reader(configuration(options)) as connection, Progress("looking through the threads"):
+        archived = options.archived
         threads = wanted_threads(
-            connection, category, options.limit, status=options.status, text=options.search
+            connection,
+            category,
+            options.limit,
+            status=options.status,
+            text=options.search,
+            archived=archived,
         )
         names = [thread.stream_name for thread in threads]
-        titles = thread_titles(connection, names)
-        usage = _by_stream(stream_usage(connection, names))
+        titles = thread_titles(connection, names, archived=archived) if names else {}
+        usage = _by_stream(stream_usage(connection, names, archived=archived) if names else ())
     if options.format == "json" or options.json:
         say(json.dumps([_as_listed(thread, titles, usage) for thread in threads], indent=2))
         return 0
@@ -168,14 +174,18 @@ def list_threads(options: argparse.Namespace) -> int:
         say("\n".join(table(threads, titles, costs)))
     elif options.status or options.search:
         tell("no such thread")
+    elif archived:
+        tell("no archived threads; `./cli archive` moves threads out of the way")
     else:
         say('no threads yet; `./cli start "What is 6 * 7?"` begins one')
     return 0
 
 
 def _list_runs(options: argparse.Namespace) -> int:
-    if options.status or options.search:
-        raise UsageError("--status and --search are about threads; leave them out with --runs")
+    if options.status or options.search or options.archived:
+        raise UsageError(
+            "--status, --search and --archived are about threads; leave them out with --runs"
+        )
     from messagedb_agent.store.runs import newest_runs
 
     with reader(configuration(options)) as connection, Progress("looking through the runs"):

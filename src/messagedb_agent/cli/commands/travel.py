@@ -85,7 +85,7 @@ def _with_model(
 
 def rewind(options: argparse.Namespace) -> int:
     """Go back to a position."""
-    with on_thread(options, options.thread) as (store, stream_name):
+    with on_thread(options, options.thread, archived=False) as (store, stream_name):
         travel.rewind_thread(store, stream_name, options.to, options.reason)
     tell(f"thread {parse_stream_name(stream_name).thread_id} goes on from {options.to}")
     return 0
@@ -110,7 +110,7 @@ def diff(options: argparse.Namespace) -> int:
     """Print how two threads differ; 1 when they do."""
     with on_thread(options, options.thread) as (store, first):
         with reader(configuration(options)) as connection:
-            second = find_stream(connection, category_of(options), options.other)
+            second = find_stream(connection, category_of(options), options.other, archived=True)
         differ = print_difference(store, first, second, beside=options.side_by_side)
     if not differ:
         tell("both say the same")
@@ -176,11 +176,13 @@ def _read_lines(file: str) -> list[str]:
 
 
 @contextmanager
-def on_thread(options: argparse.Namespace, thread: str) -> Iterator[tuple[MessageDBClient, str]]:
-    """The event store, and the stream of a thread that must exist."""
+def on_thread(
+    options: argparse.Namespace, thread: str, *, archived: bool = True
+) -> Iterator[tuple[MessageDBClient, str]]:
+    """The event store, and the stream of a thread that must exist; `archived` is as for it."""
     config = configuration(options)
     with reader(config) as connection:
-        stream_name = find_stream(connection, category_of(options), thread)
+        stream_name = find_stream(connection, category_of(options), thread, archived=archived)
     with writer(config) as store:
         yield store, stream_name
 
