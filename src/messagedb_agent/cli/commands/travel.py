@@ -51,12 +51,19 @@ def fork(options: argparse.Namespace) -> int:
         if options.thread_id:
             refuse_known(options, store, thread_id)
         target = new_stream(options, configuration(options), thread_id)
-        origin, position, message = named, options.at, options.message
+        origin, position, message, content = named, options.at, options.message, None
         if options.edit:
-            origin, position, message = _edited(store, named, position)
+            origin, position, edited = _edited(store, named, position)
+            message, content = edited.message, edited.content
         chosen = _with_model(options, store, origin, position) if options.model else None
         position = travel.fork_thread(
-            store, origin, target, position, message=message, configuration=chosen
+            store,
+            origin,
+            target,
+            position,
+            message=message,
+            content=content,
+            configuration=chosen,
         )
     say(thread_id)
     told = f"forked from {parse_stream_name(origin).thread_id} at {position}"
@@ -203,7 +210,9 @@ def _timeless(event: Event) -> Event:
     return event
 
 
-def _edited(store: EventStore, origin: str, position: int | None) -> tuple[str, int, str]:
+def _edited(
+    store: EventStore, origin: str, position: int | None
+) -> tuple[str, int, UserMessageAdded]:
     """The stream and position before a user message, and what the person makes of the message."""
     records = [
         record
@@ -215,4 +224,5 @@ def _edited(store: EventStore, origin: str, position: int | None) -> tuple[str, 
     event = records[-1].event
     assert isinstance(event, UserMessageAdded)
     # It may be one that the thread shares with the one it was forked from.
-    return records[-1].stream_name, records[-1].position - 1, edit_text(event.message)
+    edited = msgspec.structs.replace(event, message=edit_text(event.message))
+    return records[-1].stream_name, records[-1].position - 1, edited
