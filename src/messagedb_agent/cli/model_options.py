@@ -61,13 +61,17 @@ def add_model_commands(commands: Subparsers, common: argparse.ArgumentParser) ->
         "usage",
         lazily("usage", "usage"),
         "sum up tokens and cost over all threads",
-        examples="  ./cli usage --by model\n  ./cli usage --by day --format json",
+        examples="  ./cli usage --by thread --days 7      what cost most this week comes first\n"
+        "  ./cli usage --by day --format json",
     )
     usage.add_argument(
         "--by",
         choices=("model", "day", "thread"),
         default="model",
         help="a row for each of these (default: model)",
+    )
+    usage.add_argument(
+        "--days", metavar="N", type=count, help="of the last N days (default: of all)"
     )
     usage.add_argument(
         "--format", choices=("text", "json"), default="text", help="text: a table; json: an object"

@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 
 from messagedb_agent.cli.grammar import THREAD, Subparsers, add_command, lazily
-from messagedb_agent.cli.options import add_agent_options, add_run_options, count, duration
+from messagedb_agent.cli.options import add_agent_options, add_run_options, age, count, since
 
 STATUSES = ("active", "waiting", "interrupted", "limit", "completed", "failed")
 
 
 _COLUMNS = """\
 Of each thread: MSG messages of users, LLM answers of the model, TOOL tool calls, ERR failures,
-ASKS tool calls that wait for approval, COST in US dollars (? where a price is not known)."""
+ASKS tool calls that wait for approval, COST in US dollars (? where a price is not known).
+A narrow terminal gets the title instead of LLM, TOOL, and columns in which there is nothing."""
 
 
 def add_extra_commands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
@@ -71,6 +72,13 @@ def add_list_options(parser: argparse.ArgumentParser) -> None:
         "--search", metavar="TEXT", help="only threads with this in a message, answer or title"
     )
     parser.add_argument(
+        "--since",
+        metavar="TIME",
+        type=since,
+        help="only threads in which something happened since then: 2d, 12h, today, yesterday, or "
+        "a time such as 2026-12-24",
+    )
+    parser.add_argument(
         "--archived", action="store_true", help="archived threads instead of the others"
     )
     parser.add_argument(
@@ -88,7 +96,7 @@ def _add_rename(commands: Subparsers, common: argparse.ArgumentParser) -> None:
         examples='  ./cli rename last "Invoices of March"',
     )
     parser.add_argument("thread", metavar="THREAD", help=THREAD)
-    parser.add_argument("title", metavar="TITLE", help="the title, for lists")
+    parser.add_argument("title", metavar="TITLE", nargs="+", help="the title, for lists")
 
 
 def _add_archive(commands: Subparsers, common: argparse.ArgumentParser) -> None:
@@ -105,7 +113,7 @@ def _add_archive(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--older-than",
         metavar="TIME",
-        type=duration,
+        type=age,
         help="all threads in which nothing has happened for this long (90d, 12h)",
     )
     parser.add_argument("--status", choices=STATUSES, help="all threads with this status")

@@ -172,6 +172,7 @@ def list_threads(options: argparse.Namespace) -> int:
             options.limit,
             status=options.status,
             text=options.search,
+            since=options.since,
             archived=archived,
         )
         names = [thread.stream_name for thread in threads]
@@ -183,7 +184,7 @@ def list_threads(options: argparse.Namespace) -> int:
     if threads:
         costs = {name: summed(sums)["cost_usd"] for name, sums in usage.items()}
         say("\n".join(table(threads, titles, costs)))
-    elif options.status or options.search:
+    elif options.status or options.search or options.since:
         tell("no such thread")
     elif archived:
         tell("no archived threads; `./cli archive` moves threads out of the way")
@@ -193,9 +194,10 @@ def list_threads(options: argparse.Namespace) -> int:
 
 
 def _list_runs(options: argparse.Namespace) -> int:
-    if options.status or options.search or options.archived:
+    if options.status or options.search or options.since or options.archived:
         raise UsageError(
-            "--status, --search and --archived are about threads; leave them out with --runs"
+            "--status, --search, --since and --archived are about threads; leave them out with "
+            "--runs"
         )
     from messagedb_agent.store.runs import newest_runs
 
