@@ -75,7 +75,7 @@ def table(
     room = max(len("THREAD"), *map(len, ids))
     numbers = _numbers(threads, costs, width)
     columns = "".join(f" {name:>{size}}" for name, size, _ in numbers)
-    head = f"{pad('THREAD', room)}  STATUS       AGE       {columns}  "
+    head = f"{pad('THREAD', room)}  STATUS       {'AGE':10}{columns}  "
     title_width = max(10, min(_TITLE_WIDTH, width - len(head)))
     lines = [paint(f"{head}TITLE", "bold")]
     for place, (thread, thread_id) in enumerate(zip(threads, ids, strict=True)):
@@ -85,7 +85,7 @@ def table(
         counted = "".join(f" {values[place]:>{size}}" for _, size, values in numbers)
         lines.append(
             f"{pad(thread_id, room)}  {paint(status, colour) if colour else status}  "
-            f"{ago(thread.last_activity):9} {counted}  {shorten(title, title_width)}".rstrip()
+            f"{ago(thread.last_activity):10}{counted}  {shorten(title, title_width)}".rstrip()
         )
     return lines
 
