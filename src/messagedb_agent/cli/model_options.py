@@ -55,6 +55,11 @@ def _add_content(parser: argparse.ArgumentParser) -> None:
 
 def add_model_commands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     """Add the commands that tell what models were given, and what they used."""
+    _add_usage(commands, common)
+    _add_context(commands, common)
+
+
+def _add_usage(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     usage = add_command(
         commands,
         common,
@@ -76,6 +81,9 @@ def add_model_commands(commands: Subparsers, common: argparse.ArgumentParser) ->
     usage.add_argument(
         "--format", choices=("text", "json"), default="text", help="text: a table; json: an object"
     )
+
+
+def _add_context(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     context = add_command(
         commands,
         common,
