@@ -65,6 +65,17 @@ class ThreadEndedError(AgentError):
     """The thread was ended and takes no more messages."""
 
 
+class ThreadArchivedError(UsageError):
+    """The thread is archived: it can be read and forked, and takes no events."""
+
+    def __init__(self, stream_name: str) -> None:
+        self.stream_name = stream_name
+        thread_id = stream_name.partition("-")[2]
+        super().__init__(
+            f"thread {thread_id} is archived; `./cli unarchive {thread_id}` brings it back"
+        )
+
+
 class EncodingError(UsageError):
     """A value that can not be stored as JSON."""
 

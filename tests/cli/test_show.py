@@ -58,6 +58,27 @@ def test_a_transcript_tells_who_said_what_and_how_long_it_took(
     assert "configured" not in shown
 
 
+def test_a_fork_tells_apart_what_it_cost_and_what_it_shares(command: Command, past: Past) -> None:
+    def answer(tokens: int) -> LLMResponseReceived:
+        model = "claude-sonnet-4-5@20250929"
+        usage = {"input_tokens": tokens, "output_tokens": 0, "total_tokens": tokens}
+        return LLMResponseReceived(response_text="x", model_name=model, token_usage=usage)
+
+    origin = past([SessionStarted(thread_id="t"), UserMessageAdded(message="a"), answer(1000)])
+    fork = command("fork", origin).out.strip()
+    before = command("show", fork).out.splitlines()[-2:]
+    listed = command("list", "--json").json()
+
+    assert before == [
+        "0 tokens in, 0 out · $0.00",
+        "before the fork, in its origin: 1,000 tokens in, 0 out · $0.0030",
+    ]
+    assert {each["thread_id"]: each["usage"]["input_tokens"] for each in listed} == {
+        origin: 1000, fork: 0
+    }  # fmt: skip
+    assert "before the fork" not in command("show", origin).out
+
+
 def test_each_answer_tells_what_it_cost_where_that_is_known(command: Command, past: Past) -> None:
     used = {"input_tokens": 1000, "output_tokens": 100, "total_tokens": 1100}
     answers = [

@@ -285,5 +285,49 @@ def test_a_fork_says_that_its_origin_is_gone_and_lives_again_with_it(
     assert untimed(command("show", "fork").out) == untimed(whole)
 
 
+def test_an_imported_thread_is_shown_with_the_times_at_which_it_happened(
+    command: Command, store: MessageDBClient, category: str, origin: str
+) -> None:
+    with store.connection() as connection:
+        connection.execute(
+            "UPDATE message_store.messages SET time = '2021-02-03 04:05:06'::timestamp "
+            "+ position * interval '1 s' WHERE stream_name = %s",
+            (f"{category}:v0-origin",),
+        )
+    forms = ((), ("--events",), ("--full",))
+    before = [command("show", origin, *form).out for form in forms]
+    page = command("export", origin, "--format", "md").out
+
+    command("export", origin, "-o", "one.jsonl")
+    command("import", "one.jsonl", "--thread-id", "second")
+    command("export", "second", "-o", "two.jsonl")
+    command("import", "two.jsonl", "--thread-id", "third")
+
+    assert "2021-02-03 04:05 to 2021-02-03 04:05" in before[0]
+    for name in ("second", "third"):
+        shown = [command("show", name, *form).out.replace(name, origin) for form in forms]
+        assert shown == before
+        assert command("export", name, "--format", "md").out.replace(name, origin) == page
+
+
+def test_a_question_is_edited_with_its_files(
+    command: Command,
+    store: MessageDBClient,
+    category: str,
+    origin: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Path("pixel.png").write_bytes(PIXEL)
+    command("message", origin, "What is this?", "--attach", "pixel.png", "--model", "offline")
+    monkeypatch.setenv("EDITOR", "sed -i s/this/that/")
+
+    command("fork", origin, "--edit", "--thread-id", "edited")
+
+    events = [record.event for record in store.read(f"{category}:v0-edited")]
+    (said,) = (event for event in events if isinstance(event, UserMessageAdded))
+    assert said.message.strip() == "What is that?"
+    assert [block["name"] for block in said.content or ()] == ["pixel.png"]
+
+
 def untimed(text: str) -> str:
     return re.sub(r"\d\d:\d\d(:\d\d)?|[\d.]+ ms", "", text)

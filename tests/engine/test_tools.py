@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,12 +11,16 @@ from typing import Any
 import psycopg
 import pytest
 
+from messagedb_agent.engine.contents import Contents
 from messagedb_agent.engine.session import interrupt_session
 from messagedb_agent.engine.thread import AgentThread
 from messagedb_agent.engine.threads import _Worker
 from messagedb_agent.errors import ClaimLostError, ToolError
 from messagedb_agent.events import (
     LLMCallFailed,
+    LLMResponseReceived,
+    SessionStarted,
+    ToolCall,
     ToolExecutionCompleted,
     ToolExecutionFailed,
     ToolExecutionRequested,
@@ -490,6 +495,60 @@ def test_transactional_and_other_calls_of_one_response_all_end(
     assert set(outcomes(client, stream)) == {"a", "b", "c", "d"}
     assert entries(ledger) == ["x"]
     assert violations(list(client.read(stream))) == []
+
+
+@pytest.mark.parametrize("transactional", [False, True])
+def test_secrets_in_the_result_of_a_tool_are_not_recorded(
+    client: MessageDBClient, stream: str, monkeypatch: pytest.MonkeyPatch, *, transactional: bool
+) -> None:
+    monkeypatch.setenv("SOME_API_KEY", "planted-key")
+
+    @tool(permission="allow", transactional=transactional)
+    def environment(context: ToolContext) -> dict[str, Any]:
+        """Tell too much, and more than an event holds."""
+        assert (context.connection is not None) is transactional
+        return {"env": [os.environ["SOME_API_KEY"]], "more": "planted-key " * 2_000}
+
+    model = ScriptedModel([calls(call("environment")), {"text": "oh"}])
+    say(client, stream, "go", agent_of(model, environment))
+
+    (done,) = (e for e in events_of(client, stream) if isinstance(e, ToolExecutionCompleted))
+    assert "planted" not in str(events_of(client, stream))
+    assert "planted" not in str(model.requests[-1])
+    assert Contents(client).whole(done).result["env"] == ["[redacted]"]
+
+
+def test_what_a_probe_tells_of_secrets_is_not_recorded(
+    memory: MemoryStore, stream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOME_API_KEY", "planted-key")
+
+    def look(_arguments: object, _context: object) -> str:
+        return "found with planted-key"
+
+    @tool(permission="allow", recovery="probe", probe=look)
+    def probed() -> str:
+        """Never run here."""
+        raise AssertionError
+
+    asked = LLMResponseReceived(
+        response_text="",
+        model_name="m",
+        tool_calls=(ToolCall(id="a", name="probed", arguments={}),),
+    )
+    past = (
+        SessionStarted(thread_id="t"),
+        UserMessageAdded(message="go"),
+        asked,
+        ToolExecutionRequested(tool_name="probed", arguments={}, tool_call_id="a", tool_id="a"),
+    )
+    memory.append(stream, [NewEvent(event=event) for event in past])
+
+    with AgentThread(memory, stream) as thread:
+        thread.run(agent_of([{"text": "oh"}], probed))
+
+    (done,) = (e for e in events_of(memory, stream) if isinstance(e, ToolExecutionCompleted))
+    assert done.result == "found with [redacted]"
 
 
 def test_what_an_exception_tells_of_secrets_is_not_recorded(

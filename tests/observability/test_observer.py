@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
+from messagedb_agent.engine.limits import Limits
 from messagedb_agent.engine.session import add_message, approve, find_pending, read_state
 from messagedb_agent.engine.thread import AgentThread
 from messagedb_agent.events.base import RecordedEvent
@@ -143,7 +145,16 @@ def test_a_failed_turn_is_a_failed_run() -> None:
 
     drive(MemoryStore(), observer(spans), agent(failing), say("what?"))
 
-    assert outline(spans)[-1] == ("invoke_agent messagedb-agent", "failed")
+    assert outline(spans)[-1] == ("invoke_agent messagedb-agent", "authentication")
+
+
+def test_a_turn_that_met_a_limit_names_it() -> None:
+    spans: list[Span] = []
+    limited = msgspec.structs.replace(agent(), limits=Limits(max_steps=1))
+
+    drive(MemoryStore(), observer(spans), limited, say("what?"))
+
+    assert outline(spans)[-1] == ("invoke_agent messagedb-agent", "max_steps")
 
 
 def test_a_turn_that_waits_goes_on_in_the_same_trace() -> None:
@@ -221,7 +232,7 @@ def test_a_turn_that_is_resumed_keeps_its_trace_and_the_next_one_gets_its_own() 
         thread.run(agent(ANSWER, ANSWER))
 
     runs = [span for span in spans if span.name.startswith("invoke_agent")]
-    assert [run.error_type for run in runs] == ["failed", None, None]
+    assert [run.error_type for run in runs] == ["authentication", None, None]
     assert runs[1].ref.trace_id == runs[0].ref.trace_id != runs[2].ref.trace_id
     assert runs[1].parent_id == runs[0].ref.span_id
     assert runs[2].parent_id is None

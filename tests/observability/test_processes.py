@@ -164,7 +164,7 @@ def test_a_turn_through_everything_is_one_complete_trace(
             ("invoke_agent messagedb-agent", "interrupted"),
             ("execute_tool write_file", None),
             ("chat scripted", "interrupted"),
-            ("invoke_agent messagedb-agent", "failed"),
+            ("invoke_agent messagedb-agent", "authentication"),
             ("chat scripted", "overloaded"),
             ("chat scripted", "authentication"),
             ("invoke_agent messagedb-agent", None),

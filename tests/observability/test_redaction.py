@@ -49,6 +49,37 @@ def test_what_looks_like_a_secret_is_one(text: str, kept: str) -> None:
     assert Redactor({}).text(text) == kept
 
 
+RESULT = {"lines": ["a", {"sk-ant-planted": "key sk-ant-planted, p@ss word"}], "n": [1.5, None]}
+
+
+def test_results_lose_the_values_of_secrets_wherever_they_are() -> None:
+    assert Redactor(ENVIRON).result(RESULT) == {
+        "lines": ["a", {REDACTED: f"key {REDACTED}, {REDACTED}"}],
+        "n": [1.5, None],
+    }
+
+
+@pytest.mark.parametrize(
+    "text", ["password = pw123", "postgres://u:pw123@db/x", "Bearer abcdefghijk", "message_store"]
+)
+def test_results_keep_everything_else(text: str) -> None:
+    environ = {**ENVIRON, "DB_PASSWORD": "message_store", "A_TOKEN": "/run/secrets/a"}
+    result = {"text": f"{text} in /run/secrets/a", "more": [text]}
+
+    assert Redactor(environ).result(result) == result
+
+
+def test_without_secrets_a_result_is_not_looked_at() -> None:
+    assert Redactor({"HOME": "/home/somebody"}).result(RESULT) is RESULT
+
+
+def test_a_redactor_is_made_anew_when_the_environment_has_changed() -> None:
+    first = Redactor.of(ENVIRON)
+
+    assert Redactor.of(dict(ENVIRON)) is first
+    assert Redactor.of({**ENVIRON, "NEW_TOKEN": "planted-new"}).text("planted-new") == REDACTED
+
+
 @pytest.mark.parametrize(
     "key",
     [

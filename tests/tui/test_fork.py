@@ -8,7 +8,8 @@ from messagedb_agent.events.agent import LLMResponseReceived, ToolCall
 from messagedb_agent.events.base import Event
 from messagedb_agent.events.system import SessionStarted, ThreadForked
 from messagedb_agent.events.tool import ToolExecutionCompleted, ToolExecutionRequested
-from messagedb_agent.events.user import UserMessageAdded
+from messagedb_agent.events.user import AttachmentStored, UserMessageAdded
+from messagedb_agent.store.base import NewEvent
 from messagedb_agent.tui.dialogs.fork import ForkDialog
 from messagedb_agent.tui.forking import fork_points
 from messagedb_agent.tui.presenter import Presenter
@@ -58,6 +59,35 @@ def test_a_fork_from_a_message_lets_it_be_said_differently(desk: Desk) -> None:
     assert forked != origin
     assert desk.events(forked)[0] == ThreadForked(origin_stream_name=origin, origin_position=2)
     assert desk.events(origin) == HISTORY
+
+
+def test_a_fork_from_a_message_takes_its_files_along(desk: Desk) -> None:
+    picture = {
+        "type": "image", "media_type": "image/png", "name": "a.png", "sha256": "0" * 64, "size": 8
+    }  # fmt: skip
+    blob = AttachmentStored(sha256="0" * 64, media_type="image/png", size=8, data="iVBORw0KGgo=")
+    desk.store.append(f"agent_blob:v0-{'0' * 64}", [NewEvent(event=blob)])
+    shown_to = UserMessageAdded(message="what is it?", content=(picture,))
+    origin = desk.write("seen", [HISTORY[0], HISTORY[1], HISTORY[2], shown_to])
+    desk.says({"text": "a pear"}, {"text": "a plum"}, {"text": "a fig"})
+    app = desk.app(origin)
+
+    async def story(pilot: Pilot[None]) -> None:
+        await until(pilot, shows(pilot, "what is it?"))
+        await pilot.press("ctrl+f", "enter")
+        await until(pilot, shows(pilot, "[a.png: image/png, 8 bytes] goes along"))
+        await write(pilot, "is it a fruit?")
+        await until(pilot, shows(pilot, "◆ a"))
+        await write(pilot, "and now?")
+        await until(pilot, lambda: text_of(app).count("◆ a ") > 1)
+
+    play(app, story)
+
+    said = [e for e in desk.events(app.conversation.stream_name) if isinstance(e, UserMessageAdded)]
+    assert [(each.message, each.content) for each in said] == [
+        ("is it a fruit?", (picture,)),
+        ("and now?", None),
+    ]
 
 
 def test_the_place_is_searched_for(desk: Desk) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from messagedb_agent.engine.agent import Agent
 from messagedb_agent.engine.approvals import ApprovalPolicy, PolicyRule
+from messagedb_agent.engine.archiving import archive_thread, unarchive_thread
 from messagedb_agent.engine.session import start_session
 from messagedb_agent.engine.thread import AgentThread
 from messagedb_agent.errors import ModelCallError, ModelUnavailableError, UsageError
@@ -52,6 +53,18 @@ def test_a_thread_that_needs_nothing_more_leaves_no_job(thread: MessageDBClient)
 
     assert is_answered(thread, STREAM, "Hello.")
     assert waiting(thread) == []
+
+
+def test_an_archived_thread_is_left_alone_whatever_it_had_to_do(queue: MessageDBClient) -> None:
+    start_session(queue, "Go.", thread_id="old")
+    archive_thread(queue, "agent:v0-old", force=True)
+    told: list[str] = []
+
+    Driver(queue, agent_for, complain=told.append).drive("agent:v0-old")
+
+    assert waiting(queue) == []
+    assert told == ["thread old is archived; `./cli unarchive old` brings it back"]
+    unarchive_thread(queue, "agent:v0-old")
 
 
 def test_a_thread_that_somebody_drives_is_looked_at_again(thread: MessageDBClient) -> None:

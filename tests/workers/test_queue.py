@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
@@ -14,6 +15,7 @@ from messagedb_agent.store.base import NO_STREAM, NewEvent
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.workers.queue import QueueingStore, as_it_belongs, hint, queue_of
 from messagedb_agent.workers.schema import install
+from tests.workers.processes import eventually
 
 STREAM = "agent:v0-one"
 
@@ -159,6 +161,29 @@ def test_without_a_queue_the_first_worker_finds_what_was_left_to_it(store: Messa
         install(connection, "agent:v0")
 
     assert jobs(store) == [(STREAM, "others", "todo", True)]
+
+
+def test_what_is_left_to_workers_while_the_first_one_installs_the_queue_is_not_lost(
+    store: MessageDBClient, dsn: str
+) -> None:
+    with ThreadPoolExecutor() as pool, psycopg.connect(dsn) as connection:
+        with connection.transaction():
+            install(connection, "agent:v0")
+            left = pool.submit(QueueingStore(store).append, STREAM, [message()])
+            eventually(lambda: left.done() or is_somebody_waiting(dsn), 20)
+        left.result()
+
+    assert [job[0] for job in jobs(store)] == [STREAM]
+
+
+def is_somebody_waiting(dsn: str) -> bool:
+    """Whether a session waits for an advisory lock."""
+    with psycopg.connect(dsn) as connection:
+        row = connection.execute(
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND wait_event = 'advisory'"
+        ).fetchone()
+    return row is not None and row[0] > 0
 
 
 def test_installing_twice_changes_nothing(queue: MessageDBClient) -> None:

@@ -6,7 +6,7 @@ import argparse
 import difflib
 import re
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -25,6 +25,19 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
 class CommandParser(argparse.ArgumentParser):
     """A parser that complains in one line."""
 
+    commands: Subparsers | None = None
+
+    def parse_args(  # type: ignore[override]  # the namespace is never another one here
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> argparse.Namespace:
+        """As the base class does, but what is not understood is told by the command's parser."""
+        options, left = self.parse_known_args(args, namespace)
+        if left:
+            commands = self.commands.choices if self.commands else {}
+            parser = commands.get(getattr(options, "command", None) or "", self)
+            parser.error(_not_understood(left, parser))
+        return options
+
     def error(self, message: str) -> NoReturn:
         """One line instead of two."""
         found = re.match(r"argument COMMAND: invalid choice: '(.*)' \(choose from (.*)\)$", message)
@@ -33,6 +46,16 @@ class CommandParser(argparse.ArgumentParser):
             meant = f", but there is {near[0]}" if near else ""
             message = f"there is no command {found[1]}{meant}"
         self.exit(2, f"messagedb-agent: {message} (see `{self.prog} --help`)\n")
+
+
+def _not_understood(left: Sequence[str], parser: argparse.ArgumentParser) -> str:
+    options = [name for name in left if name.startswith("-")]
+    if not options:
+        return f"too many words: {' '.join(left)}; a text of several words is put in quotes"
+    known = [name for action in parser._actions for name in action.option_strings]  # noqa: SLF001 - argparse has no other way to ask
+    near = difflib.get_close_matches(options[0].partition("=")[0], known, 1)
+    meant = f", but there is {near[0]}" if near else ""
+    return f"unrecognized arguments: {' '.join(left)}{meant}"
 
 
 def lazily(module: str, function: str) -> Callable[[argparse.Namespace], int]:

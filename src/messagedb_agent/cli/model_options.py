@@ -55,13 +55,19 @@ def _add_content(parser: argparse.ArgumentParser) -> None:
 
 def add_model_commands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     """Add the commands that tell what models were given, and what they used."""
+    _add_usage(commands, common)
+    _add_context(commands, common)
+
+
+def _add_usage(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     usage = add_command(
         commands,
         common,
         "usage",
         lazily("usage", "usage"),
         "sum up tokens and cost over all threads",
-        examples="  ./cli usage --by model\n  ./cli usage --by day --format json",
+        examples="  ./cli usage --by thread --days 7      what cost most this week comes first\n"
+        "  ./cli usage --by day --format json",
     )
     usage.add_argument(
         "--by",
@@ -70,8 +76,14 @@ def add_model_commands(commands: Subparsers, common: argparse.ArgumentParser) ->
         help="a row for each of these (default: model)",
     )
     usage.add_argument(
+        "--days", metavar="N", type=count, help="of the last N days (default: of all)"
+    )
+    usage.add_argument(
         "--format", choices=("text", "json"), default="text", help="text: a table; json: an object"
     )
+
+
+def _add_context(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     context = add_command(
         commands,
         common,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import math
-from datetime import datetime
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from messagedb_agent.config import parse_duration
@@ -186,6 +187,24 @@ def moment(text: str) -> datetime:
         raise argparse.ArgumentTypeError(
             f"{text[:40]!r} is no time such as 2026-12-24T18:00 or 2026-12-24T18:00+01:00"
         ) from error
+
+
+def age(text: str) -> float:
+    """Seconds, given as 90d, 2h or 10m: a number alone might be meant as days."""
+    if text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} has no unit: {text[:40]}d are days")
+    return duration(text)
+
+
+def since(text: str) -> datetime:
+    """A point in time that lies back: a duration ago, a day, or as `moment` reads it."""
+    midnight = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+    days = {"today": 0, "yesterday": 1}.get(text)
+    if days is not None:
+        return midnight - timedelta(days=days)
+    if re.fullmatch(r"[0-9]{1,7}[a-z]?", text):
+        return datetime.now(UTC) - timedelta(seconds=age(text))
+    return moment(text)
 
 
 def position(text: str) -> int:

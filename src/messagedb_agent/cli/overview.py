@@ -11,6 +11,7 @@ GROUPS = {
     "read": ("show", "list", "subscribe", "context"),
     "decide": ("approve", "deny", "interrupt", "end", "rename"),
     "go elsewhere in time": ("fork", "rewind", "replay", "whatif", "diff", "export", "import"),
+    "put away": ("archive", "unarchive"),
     "count": ("usage", "stats"),
     "run for others": ("worker", "workers", "mcp-serve"),
     "look after the set-up": ("db", "doctor", "completion", "version"),

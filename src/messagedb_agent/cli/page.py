@@ -10,7 +10,7 @@ from typing import Literal
 from messagedb_agent.cli.terminal import visible
 from messagedb_agent.events import agent, tool, user
 from messagedb_agent.events.base import RecordedEvent
-from messagedb_agent.projections.transcript import Voice, entry
+from messagedb_agent.projections.transcript import Voice, entry, happened_at
 
 _HIDDEN = (agent.LLMCallRequested, agent.LLMCallStarted, tool.ToolExecutionStarted)
 _NAMES: dict[Voice, str] = {
@@ -60,7 +60,8 @@ def _parts(records: Sequence[RecordedEvent]) -> Iterator[tuple[Voice, str, str]]
     for record in records:
         if not isinstance(record.event, _HIDDEN):
             told = entry(record.event)
-            head = f"{_NAMES[told.voice]} · {record.time:%Y-%m-%d %H:%M:%S} · {record.position}"
+            when = happened_at(record.time, record.metadata_text)
+            head = f"{_NAMES[told.voice]} · {when:%Y-%m-%d %H:%M:%S} · {record.position}"
             yield told.voice, head, visible(told.text)
 
 

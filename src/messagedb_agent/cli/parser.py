@@ -82,6 +82,7 @@ def build_parser() -> argparse.ArgumentParser:
     ):
         add(commands, common)
     add_model_options(commands.choices)
+    parser.commands = commands
     return parser
 
 
@@ -146,7 +147,8 @@ def _add_show(commands: Subparsers, common: argparse.ArgumentParser) -> None:
         "show",
         lazily("read", "show"),
         "print a thread",
-        examples="  ./cli show last\n  ./cli show last --events\n"
+        examples="  ./cli show last --follow      watch it, whoever drives it\n"
+        "  ./cli show last --events\n"
         "  ./cli show 6f1c --format json --full",
     )
     parser.add_argument("thread", metavar="THREAD", help=THREAD)
@@ -160,7 +162,7 @@ def _add_list(commands: Subparsers, common: argparse.ArgumentParser) -> None:
         "list",
         lazily("read", "list_threads"),
         "list threads, newest first",
-        examples='  ./cli list --status waiting\n  ./cli list --search "invoice 4711" --json',
+        examples='  ./cli list --status waiting\n  ./cli list --search "invoice 4711" --since 2d',
     )
     parser.add_argument("--limit", metavar="N", type=count, default=20, help="at most N threads")
     parser.add_argument(

@@ -5,19 +5,22 @@ from __future__ import annotations
 import argparse
 
 from messagedb_agent.cli.grammar import THREAD, Subparsers, add_command, lazily
-from messagedb_agent.cli.options import add_agent_options, add_run_options, count
+from messagedb_agent.cli.options import add_agent_options, add_run_options, age, count, since
 
-_STATUSES = ("active", "waiting", "interrupted", "limit", "completed", "failed")
+STATUSES = ("active", "waiting", "interrupted", "limit", "completed", "failed")
 
 
 _COLUMNS = """\
 Of each thread: MSG messages of users, LLM answers of the model, TOOL tool calls, ERR failures,
-ASKS tool calls that wait for approval, COST in US dollars (? where a price is not known)."""
+ASKS tool calls that wait for approval, COST in US dollars (? where a price is not known).
+A narrow terminal gets the title instead of LLM, TOOL, and columns in which there is nothing."""
 
 
 def add_extra_commands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
-    """rename, chat, tui, stats and completion."""
+    """rename, archive, unarchive, chat, tui, stats and completion."""
     _add_rename(commands, common)
+    _add_archive(commands, common)
+    _add_unarchive(commands, common)
     _add_chat(commands, common)
     _add_tui(commands, common)
     _add_stats(commands, common)
@@ -64,9 +67,19 @@ def add_list_options(parser: argparse.ArgumentParser) -> None:
     """Which threads `list` lists, and what it tells of each."""
     parser.description = f"{parser.description}\n\n{_COLUMNS}"
     parser.add_argument("--json", action="store_true", help="the same as --format json")
-    parser.add_argument("--status", choices=_STATUSES, help="only threads with this status")
+    parser.add_argument("--status", choices=STATUSES, help="only threads with this status")
     parser.add_argument(
         "--search", metavar="TEXT", help="only threads with this in a message, answer or title"
+    )
+    parser.add_argument(
+        "--since",
+        metavar="TIME",
+        type=since,
+        help="only threads in which something happened since then: 2d, 12h, today, yesterday, or "
+        "a time such as 2026-12-24",
+    )
+    parser.add_argument(
+        "--archived", action="store_true", help="archived threads instead of the others"
     )
     parser.add_argument(
         "--runs", action="store_true", help="runs instead of threads, with the state of each"
@@ -83,7 +96,47 @@ def _add_rename(commands: Subparsers, common: argparse.ArgumentParser) -> None:
         examples='  ./cli rename last "Invoices of March"',
     )
     parser.add_argument("thread", metavar="THREAD", help=THREAD)
-    parser.add_argument("title", metavar="TITLE", help="the title, for lists")
+    parser.add_argument("title", metavar="TITLE", nargs="+", help="the title, for lists")
+
+
+def _add_archive(commands: Subparsers, common: argparse.ArgumentParser) -> None:
+    parser = add_command(
+        commands,
+        common,
+        "archive",
+        lazily("archive", "archive"),
+        "move threads out of the way; they can still be shown, exported and forked",
+        examples="  ./cli archive 6f1c\n"
+        "  ./cli archive --older-than 90d --status completed --dry-run",
+    )
+    parser.add_argument("threads", metavar="THREAD", nargs="*", help=THREAD)
+    parser.add_argument(
+        "--older-than",
+        metavar="TIME",
+        type=age,
+        help="all threads in which nothing has happened for this long (90d, 12h)",
+    )
+    parser.add_argument("--status", choices=STATUSES, help="all threads with this status")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="only print the ids of what would be archived"
+    )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="also threads that wait, or whose turn is not over, or that consumers have not seen",
+    )
+
+
+def _add_unarchive(commands: Subparsers, common: argparse.ArgumentParser) -> None:
+    parser = add_command(
+        commands,
+        common,
+        "unarchive",
+        lazily("archive", "unarchive"),
+        "bring archived threads back",
+        examples="  ./cli list --archived\n  ./cli unarchive 6f1c",
+    )
+    parser.add_argument("threads", metavar="THREAD", nargs="+", help=THREAD)
 
 
 def _add_chat(commands: Subparsers, common: argparse.ArgumentParser) -> None:

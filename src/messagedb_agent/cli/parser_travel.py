@@ -32,7 +32,8 @@ def _add_fork(commands: Subparsers, common: argparse.ArgumentParser) -> None:
         "fork",
         lazily("travel", "fork"),
         "begin a thread that continues another one; prints its id",
-        examples="  ./cli fork last --at 4\n"
+        examples="  ./cli fork last --at 1      before the model was asked: [1] in `show` is kept\n"
+        "  ./cli continue $(./cli fork last --at 4)    run the tools again that [4] asked for\n"
         '  ./cli message $(./cli fork last --at 8) "Or else?"\n'
         "  ./cli continue $(./cli fork last --edit --model gemini-2.5-pro)",
     )

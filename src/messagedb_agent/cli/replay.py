@@ -12,7 +12,9 @@ from messagedb_agent.engine.travel import replay
 from messagedb_agent.events.base import RecordedEvent, UnknownEvent
 from messagedb_agent.events.registry import lookup
 from messagedb_agent.projections.next_step import project_to_next_step
+from messagedb_agent.store.archive.reading import archived_streams
 from messagedb_agent.store.client import MessageDBClient
+from messagedb_agent.store.quick import PsycopgQueries
 from messagedb_agent.store.shards import CATEGORIES
 
 _PAGE = 500
@@ -26,7 +28,7 @@ _THREADS: LiteralString = f"""
 
 
 def replay_category(store: MessageDBClient, category: str) -> Iterator[tuple[str, str | None]]:
-    """Each thread of a category with what is wrong with it, or None."""
+    """Each thread of a category, archived ones last, with what is wrong with it, or None."""
     position = 0
 
     def page(connection: psycopg.Connection[Any]) -> list[tuple[str, int]]:
@@ -37,6 +39,8 @@ def replay_category(store: MessageDBClient, category: str) -> Iterator[tuple[str
         for stream_name, global_position in found:
             position = global_position
             yield stream_name, _problem(store, stream_name)
+    for stream_name in store.query(lambda own: archived_streams(PsycopgQueries(own), category)):
+        yield stream_name, _problem(store, stream_name)
 
 
 def _problem(store: MessageDBClient, stream_name: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -15,7 +16,7 @@ from messagedb_agent.engine.costs import add_call, cost_in_words, no_usage
 from messagedb_agent.events import agent, system, tool, user
 from messagedb_agent.events.base import Event, RecordedEvent
 from messagedb_agent.events.codec import EventRow
-from messagedb_agent.projections.transcript import Voice, entry
+from messagedb_agent.projections.transcript import Voice, entry, happened_at
 from messagedb_agent.projections.turn import total_tokens
 
 FOLD_LINES = 12
@@ -88,10 +89,14 @@ def place(record: RecordedEvent | EventRow, own: str) -> str:
     return f"[{origin} {record.position}]"
 
 
+def _when(record: RecordedEvent) -> datetime:
+    return happened_at(record.time, record.metadata_text)
+
+
 def _head(who: str, record: RecordedEvent, own: str, facts: Iterable[str]) -> str:
     style: Voice = "user" if who == "you" else "assistant"
     sign = "▸" if who == "you" else "●"
-    told = [place(record, own), f"{record.time:%H:%M:%S}", *facts]
+    told = [place(record, own), f"{_when(record):%H:%M:%S}", *facts]
     return f"{paint(f'{sign} {who}', *STYLES[style])} {paint(' · '.join(told), 'dim')}"
 
 
@@ -105,7 +110,7 @@ def _answer(
     if event.latency_ms:
         facts.append(duration(event.latency_ms))
     elif claimed is not None:
-        facts.append(duration((record.time - claimed.time).total_seconds() * 1000))
+        facts.append(duration((_when(record) - _when(claimed)).total_seconds() * 1000))
     if tokens := total_tokens(event.token_usage):
         facts.append(f"{tokens:,} tokens")
     usage = no_usage()

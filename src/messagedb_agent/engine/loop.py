@@ -6,6 +6,7 @@ import msgspec
 
 from messagedb_agent.engine.agent import Agent
 from messagedb_agent.engine.contents import Contents
+from messagedb_agent.engine.discretion import Discretion
 from messagedb_agent.engine.recorder import Recorder
 from messagedb_agent.engine.steps.base import Claim, Committed, Outcome, Step, Surroundings, Yielded
 from messagedb_agent.engine.steps.llm import ModelMemory, ModelStep
@@ -39,6 +40,7 @@ class Loop(msgspec.Struct, frozen=True):
     around: Surroundings
     memory: ModelMemory
     contents: Contents
+    discretion: Discretion = msgspec.field(default_factory=Discretion)
 
     def run(self) -> Stop:
         """Go on until a decision says stop, and everything is committed."""
@@ -100,10 +102,11 @@ class Loop(msgspec.Struct, frozen=True):
             case Committed():
                 recorder.catch_up()
             case Outcome(events=events, stands=stands, connection=None, more=more):
-                recorder.conclude([self.contents.set_aside(event) for event in events], stands)
+                told = [self.contents.set_aside(self.discretion(event)) for event in events]
+                recorder.conclude(told, stands)
                 if more:
                     recorder.flush()
             case Outcome(events=events, stands=stands, connection=connection):
                 assert connection is not None
-                recorder.conclude_within(connection, events, stands)
+                recorder.conclude_within(connection, [*map(self.discretion, events)], stands)
         return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -78,17 +78,19 @@ class Recorder:
 
     def open(self) -> None:
         """Read the stream; of a long one, what came after its snapshot."""
-        first = tuple(islice(self._store.read(self.stream_name), SNAPSHOT_AFTER))
+        stream = self._store.read(self.stream_name)
+        first = tuple(islice(stream, SNAPSHOT_AFTER))
         if len(first) < SNAPSHOT_AFTER:
             self._advance(first)
             return
         snapshot = load_snapshot(self._store, self.stream_name, THREAD_STATE)
         if snapshot is None:
             self._advance(first)
+            self._take(stream)
         else:
             self._committed, self._kept = snapshot, snapshot.version
             self.state = snapshot.state
-        self.catch_up()
+            self.catch_up()
 
     def keep_snapshot(self) -> None:
         """
@@ -103,9 +105,11 @@ class Recorder:
 
     def catch_up(self, connection: psycopg.Connection[Any] | None = None) -> None:
         """Read and fold what was appended since."""
-        arrived = self._store.read(
-            self.stream_name, position=self.version + 1, connection=connection
+        self._take(
+            self._store.read(self.stream_name, position=self.version + 1, connection=connection)
         )
+
+    def _take(self, arrived: Iterator[RecordedEvent]) -> None:
         # Page by page, for all events of a long stream at once would take much memory.
         while page := tuple(islice(arrived, DEFAULT_BATCH_SIZE)):
             self._advance(page)

@@ -10,7 +10,7 @@ import msgspec
 
 from messagedb_agent.engine.contents import referred_streams
 from messagedb_agent.errors import ThreadNotFoundError, UsageError
-from messagedb_agent.events.base import Event, RecordedEvent, UnknownEvent
+from messagedb_agent.events.base import IMPORTED_TIME, Event, RecordedEvent, UnknownEvent
 from messagedb_agent.events.codec import encode
 from messagedb_agent.events.json_text import from_json
 from messagedb_agent.events.system import ThreadForked
@@ -124,7 +124,8 @@ def _write(store: EventStore, name: str, content: list[Line], *, keep_ids: bool)
 def _new_event(line: Line, *, keep_id: bool) -> NewEvent:
     event: Event = UnknownEvent(type_name=line.type, data=from_json(line.data))
     metadata: dict[str, Any] = from_json(line.metadata) if line.metadata else {}
-    metadata |= {"importedId": line.id, "importedTime": line.time}
+    # What was imported before keeps the first of its ids and times.
+    metadata = {"importedId": line.id, IMPORTED_TIME: line.time, **metadata}
     if keep_id:
         return NewEvent(event=event, metadata=metadata, id=line.id)
     return NewEvent(event=event, metadata=metadata)

@@ -11,7 +11,7 @@ from messagedb_agent.engine.recipe import ContextDigest
 from messagedb_agent.engine.said import user_message
 from messagedb_agent.errors import OptimisticConcurrencyError, ThreadNotFoundError, UsageError
 from messagedb_agent.events.agent import AgentConfigured, LLMCallRequested, LLMResponseReceived
-from messagedb_agent.events.base import Event, RecordedEvent
+from messagedb_agent.events.base import Event, JSONObject, RecordedEvent
 from messagedb_agent.events.system import ThreadForked, ThreadRewound
 from messagedb_agent.events.tool import ToolExecutionRequested
 from messagedb_agent.projections.llm_context import LLM_CONTEXT
@@ -31,6 +31,7 @@ def fork_thread(
     position: int | None = None,
     *,
     message: str | None = None,
+    content: tuple[JSONObject, ...] | None = None,
     reason: str | None = None,
     configuration: AgentConfigured | None = None,
 ) -> int:
@@ -38,8 +39,8 @@ def fork_thread(
     Begin a thread that continues `origin` from `position` (its end, if None); returns that.
 
     One event is written, however long the origin is; with a `configuration` for another model
-    or a `message` one more each. Raises `UsageError` for a position that the origin does not
-    have.
+    or a `message`, with the blocks of its files in `content`, one more each. Raises
+    `UsageError` for a position that the origin does not have.
     """
     position = _checked(store, origin, position)
     opening: list[Event] = [
@@ -48,7 +49,7 @@ def fork_thread(
     if configuration is not None:
         opening.append(configuration)
     if message is not None:
-        opening.append(user_message(message))
+        opening.append(user_message(message, content))
     metadata = {"correlationStreamName": origin}
     new = [NewEvent(event=event, metadata=metadata) for event in opening]
     try:

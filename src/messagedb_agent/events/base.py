@@ -11,6 +11,9 @@ import msgspec
 JSONObject: TypeAlias = Mapping[str, Any]
 """JSON that this package carries but does not look into."""
 
+IMPORTED_TIME = "importedTime"
+"""Where the metadata of an imported event has the time at which it happened."""
+
 RUN_METADATA = frozenset({"run_id", "run_timeout", "run_deadline"})
 """What each claim says about the run that makes it."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -28,6 +27,8 @@ _PASSWORD_SETTING = re.compile(r"(?i)\b(password\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9+/._~=-]{8,}")
 _HARMLESS = frozenset({"true", "false", "none", "null", "auto", "default"})
 _DEEPEST = 20
+_UNMISTAKABLE = 8
+_WORD_OR_PATH = re.compile(r"[A-Za-z_]{1,15}|[/~][^\n]*")
 
 
 class Redactor:
@@ -42,6 +43,41 @@ class Redactor:
         spellings = {form for secret in _secrets(environ) for form in (secret, quote(secret, ""))}
         longest_first = sorted(spellings, key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, longest_first))) if spellings else None
+        self._unmistakable = tuple(filter(_is_unmistakable, longest_first))
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str]) -> Redactor:
+        """The one for an environment; made anew only when that has changed."""
+        global _latest  # noqa: PLW0603 - a cache of one, whose key can't be hashed
+        if _latest is None or _latest[0] != environ:
+            _latest = dict(environ), cls(environ)
+        return _latest[1]
+
+    def result(self, value: Any) -> Any:
+        """
+        A JSON value without the secrets of the environment; the value itself if it has none.
+
+        Those that might as well be words (`postgres`) or paths stay: what tools read has to
+        come through as it is.
+        """
+        return self._without(value) if self._unmistakable else value
+
+    def _without(self, value: Any) -> Any:
+        match value:
+            case str():
+                for secret in self._unmistakable:
+                    if secret in value:
+                        value = value.replace(secret, REDACTED)
+                return value
+            case dict():
+                clean = {self._without(key): self._without(item) for key, item in value.items()}
+                return clean if clean != value else value
+            case list() | tuple():
+                items = [self._without(item) for item in value]
+                is_same = all(item is old for item, old in zip(items, value, strict=True))
+                return value if is_same else items
+            case _:
+                return value
 
     def text(self, text: str) -> str:
         """The text without secrets."""
@@ -69,9 +105,7 @@ class Redactor:
         return value
 
 
-def without_secrets(text: str) -> str:
-    """The text without what this process's environment holds of secrets, or what looks like one."""
-    return Redactor(os.environ).text(text)
+_latest: tuple[dict[str, str], Redactor] | None = None
 
 
 def is_secret_key(key: str) -> bool:
@@ -99,6 +133,11 @@ def _passwords_in(value: str) -> Iterable[str]:
         yield from {found[2], unquote(found[2])}
     for found in _PASSWORD_SETTING.finditer(value):
         yield re.sub(r"\\(.)", r"\1", found[2].strip("'"))
+
+
+def _is_unmistakable(value: str) -> bool:
+    """Whether whoever finds this in a text has found the secret, and no word, name or path."""
+    return len(value) >= _UNMISTAKABLE and not _WORD_OR_PATH.fullmatch(value)
 
 
 def _is_worth_hiding(value: str) -> bool:

@@ -8,15 +8,15 @@ from typing import Any
 
 import msgspec
 
-from messagedb_agent.events.agent import AgentConfigured, LLMResponseReceived
+from messagedb_agent.events.agent import AgentConfigured, LLMCallFailed, LLMResponseReceived
 from messagedb_agent.events.base import RecordedEvent
+from messagedb_agent.events.system import LimitReached
 from messagedb_agent.events.user import UserMessageAdded
 from messagedb_agent.observability import semconv
 from messagedb_agent.observability.identity import SpanRef
 
 AGENT_NAME = "messagedb-agent"
 INTERRUPTED = "interrupted"
-_FAILURES = frozenset({"failed", INTERRUPTED, "limit"})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _USAGE = {
     "input_tokens": semconv.USAGE_INPUT_TOKENS,
@@ -94,7 +94,7 @@ def run_span(
     records: Sequence[RecordedEvent], scope: Scope, stop: str, *, recovered: bool = False
 ) -> Span:
     """The span of a run: from the first event that it wrote in the turn to the last."""
-    error_type = stop if stop in _FAILURES else None
+    error_type = _error_type(records, stop)
     answers = [r.event for r in records if isinstance(r.event, LLMResponseReceived)]
     attributes: dict[str, Any] = {
         semconv.OPERATION_NAME: semconv.OPERATION_INVOKE_AGENT,
@@ -124,6 +124,19 @@ def run_span(
         error_type=error_type,
         recovered=recovered,
     )
+
+
+def _error_type(records: Sequence[RecordedEvent], stop: str) -> str | None:
+    """What the run ended by, as the conventions want it: a class of errors, not that it is one."""
+    if stop == INTERRUPTED:
+        return stop
+    if stop not in ("failed", "limit"):
+        return None
+    for record in reversed(records):
+        match record.event:
+            case LLMCallFailed(error_type=name) | LimitReached(limit=name):
+                return name or semconv.ERROR_OTHER
+    return semconv.ERROR_OTHER
 
 
 def _total_usage(answers: Sequence[LLMResponseReceived]) -> dict[str, int]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
 import msgspec
 
 from messagedb_agent.events import agent, system, tool, user
-from messagedb_agent.events.base import Event, UnknownEvent
+from messagedb_agent.events.base import IMPORTED_TIME, Event, UnknownEvent
+from messagedb_agent.events.json_text import from_json
 
 Voice: TypeAlias = Literal[
     "user", "assistant", "tool_call", "tool_result", "approval", "error", "system"
@@ -20,6 +22,18 @@ class Entry(msgspec.Struct, frozen=True):
 
     voice: Voice
     text: str
+
+
+def happened_at(time: datetime, metadata: str | None) -> datetime:
+    """When an event happened: its time, unless its metadata says that it was imported then."""
+    if metadata is None or IMPORTED_TIME not in metadata:
+        return time
+    told = from_json(metadata)
+    try:
+        return datetime.fromisoformat(told[IMPORTED_TIME]).replace(tzinfo=None)
+    except (KeyError, TypeError, ValueError):
+        # Somebody else's metadata, in which the name means something else.
+        return time
 
 
 def _json(value: Any) -> str:

@@ -11,13 +11,14 @@ import psycopg
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from messagedb_agent.errors import (
-    OptimisticConcurrencyError,
     StoreUnavailableError,
 )
 from messagedb_agent.events.base import RecordedEvent
 from messagedb_agent.events.codec import EventRow, decode
 from messagedb_agent.store import operations
-from messagedb_agent.store.base import DEFAULT_BATCH_SIZE, NewEvent, ThreadLock
+from messagedb_agent.store.appends import append_once, append_within
+from messagedb_agent.store.archive.pages import Archive
+from messagedb_agent.store.base import DEFAULT_BATCH_SIZE, NO_STREAM, NewEvent, ThreadLock
 from messagedb_agent.store.connections import (
     CONNECT_TIMEOUT_SECONDS,
     connection_settings,
@@ -25,8 +26,6 @@ from messagedb_agent.store.connections import (
 )
 from messagedb_agent.store.faults import (
     is_connection_lost,
-    is_duplicate_id,
-    is_worth_repeating,
     translate,
 )
 from messagedb_agent.store.group_commit import GroupCommit
@@ -36,6 +35,8 @@ from messagedb_agent.store.patience import OnWait, Patience, Vigil
 from messagedb_agent.store.quick import unreachable
 
 T = TypeVar("T")
+
+PageReader = Callable[[psycopg.Connection[Any], str, int], list[EventRow]]
 
 DEFAULT_PATIENCE_SECONDS = 30.0
 """How long a store that went away is waited for."""
@@ -71,6 +72,7 @@ class MessageDBClient:
         self._revive = revive
         self._locks = ThreadLocks(self._connect, self._vigil.over)
         self._commits = GroupCommit(self._append_together)
+        self._archive = Archive()
         self._pool = ConnectionPool(
             kwargs={"autocommit": True, **self._settings},
             min_size=min_connections,
@@ -121,8 +123,10 @@ class MessageDBClient:
         if not events:
             return ()
         if connection is not None:
-            return _append_within(connection, batch)
-        return self._commits.append(batch, lambda: self._perform(_append_once(batch)))
+            return append_within(connection, batch)
+        return self._commits.append(
+            batch, lambda: self._perform(lambda own: append_once(own, batch, self._archive))
+        )
 
     def _append_together(self, batches: Sequence[Batch]) -> list[tuple[RecordedEvent, ...]]:
         with self.connection() as connection, self._vigil.over(connection):
@@ -136,11 +140,19 @@ class MessageDBClient:
         connection: psycopg.Connection[Any] | None = None,
     ) -> Iterator[RecordedEvent]:
         """The events from a position on; no pooled connection is held between two pages."""
-        if connection is not None:
-            yield from operations.read_events(connection, stream_name, position)
-            return
+
+        def ask(work: PageReader) -> list[EventRow]:
+            if connection is not None:
+                return work(connection, stream_name, position)
+            return self._perform(lambda own: work(own, stream_name, position))
+
+        read_page: PageReader = operations.read_page
         while True:
-            rows = self._perform(_page_from(stream_name, position))
+            rows = ask(read_page)
+            if not rows and position == 0:
+                # Only here, for every run looks again and again whether a stream has gone on.
+                read_page = self._archive.page
+                rows = ask(read_page)
             yield from map(decode, rows)
             if len(rows) < DEFAULT_BATCH_SIZE:
                 return
@@ -148,7 +160,14 @@ class MessageDBClient:
 
     def version(self, stream_name: str) -> int:
         """The position of the last event of a stream, or `NO_STREAM`."""
-        return self._perform(lambda connection: operations.stream_version(connection, stream_name))
+
+        def ask(connection: psycopg.Connection[Any]) -> int:
+            version = operations.stream_version(connection, stream_name)
+            return (
+                self._archive.version(connection, stream_name) if version == NO_STREAM else version
+            )
+
+        return self._perform(ask)
 
     def streams_with(self, types: Collection[str], *, after: Mapping[str, int]) -> frozenset[str]:
         """The streams that have an event of one of these types after a position."""
@@ -242,39 +261,3 @@ class MessageDBClient:
 
     def _connect(self) -> psycopg.Connection[Any]:
         return psycopg.connect(autocommit=True, **self._settings)
-
-
-def _append_once(
-    batch: Batch,
-) -> Callable[[psycopg.Connection[Any]], tuple[RecordedEvent, ...]]:
-    """Writes the batch, unless an earlier attempt has."""
-
-    def write(connection: psycopg.Connection[Any]) -> tuple[RecordedEvent, ...]:
-        try:
-            return operations.append_events(connection, batch)[0]
-        except psycopg.Error as error:
-            # An earlier write of the same events may be what stands in the way.
-            if is_duplicate_id(error) or isinstance(translate(error), OptimisticConcurrencyError):
-                found = operations.find_events(connection, batch.stream_name, batch.events)
-                if found is not None:
-                    return found
-            raise
-
-    return write
-
-
-def _append_within(connection: psycopg.Connection[Any], batch: Batch) -> tuple[RecordedEvent, ...]:
-    try:
-        return operations.append_events(connection, batch)[0]
-    except psycopg.Error as error:
-        if is_worth_repeating(error):
-            raise
-        raise translate(error) from error
-
-
-def _page_from(
-    stream_name: str, position: int
-) -> Callable[[psycopg.Connection[Any]], list[EventRow]]:
-    return lambda connection: operations.read_page(
-        connection, stream_name, position, DEFAULT_BATCH_SIZE
-    )

@@ -12,6 +12,7 @@ from messagedb_agent.errors import (
     OptimisticConcurrencyError,
     SchemaMissingError,
     StoreUnavailableError,
+    ThreadArchivedError,
     UsageError,
 )
 
@@ -19,6 +20,10 @@ from messagedb_agent.errors import (
 _WRONG_VERSION = re.compile(
     r"Wrong expected version: (-?\d+) \(Stream: (.*), Stream Version: (-?\d+)\)", re.DOTALL
 )
+
+# What the guard of the archive raises, see store/archive/guard.sql.
+_ARCHIVED = "MA001"
+_ARCHIVED_STREAM = "Stream is archived: "
 
 _TOO_MANY_CONNECTIONS = "53300"
 _CONNECTION_LOST = ("08", "57P", _TOO_MANY_CONNECTIONS)
@@ -62,6 +67,8 @@ def translate(error: psycopg.Error) -> AgentError:
     """The exception of this package that says what a database error means."""
     if isinstance(error, errors.RaiseException) and (found := _WRONG_VERSION.search(str(error))):
         return OptimisticConcurrencyError(found[2], int(found[1]), int(found[3]))
+    if error.sqlstate == _ARCHIVED:
+        return ThreadArchivedError(first_line(error).removeprefix(_ARCHIVED_STREAM))
     if is_duplicate_id(error):
         return UsageError("an event with one of these ids is stored already")
     if isinstance(error, _MISSING) and "message" in str(error):

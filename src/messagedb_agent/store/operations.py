@@ -10,7 +10,7 @@ from typing import Any, LiteralString, NamedTuple
 import psycopg
 
 from messagedb_agent.events.base import RecordedEvent
-from messagedb_agent.events.codec import EncodedEvent, EventRow, decode, encode
+from messagedb_agent.events.codec import EncodedEvent, EventRow, encode
 from messagedb_agent.store.base import DEFAULT_BATCH_SIZE, NO_STREAM, NewEvent
 from messagedb_agent.store.stream import check_stream_name
 
@@ -135,28 +135,16 @@ def find_events(
 
 
 def read_page(
-    connection: psycopg.Connection[Any], stream_name: str, position: int, batch_size: int
+    connection: psycopg.Connection[Any],
+    stream_name: str,
+    position: int,
+    batch_size: int = DEFAULT_BATCH_SIZE,
 ) -> list[EventRow]:
     """Up to `batch_size` rows from a position on, by `get_stream_messages`."""
     check_stream_name(stream_name)
     with psycopg.RawCursor(connection) as cursor:
         cursor.execute(_READ, (stream_name, position, batch_size), prepare=True)
         return [EventRow._make(row) for row in cursor.fetchall()]
-
-
-def read_events(
-    connection: psycopg.Connection[Any],
-    stream_name: str,
-    position: int = 0,
-    batch_size: int = DEFAULT_BATCH_SIZE,
-) -> Iterator[RecordedEvent]:
-    """All events from a position on, page by page."""
-    while True:
-        rows = read_page(connection, stream_name, position, batch_size)
-        yield from map(decode, rows)
-        if len(rows) < batch_size:
-            return
-        position = rows[-1].position + 1
 
 
 def stream_version(connection: psycopg.Connection[Any], stream_name: str) -> int:

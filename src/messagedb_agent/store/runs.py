@@ -11,7 +11,7 @@ from messagedb_agent.projections.run import RUN
 from messagedb_agent.projections.runs import RunSummary, runs
 from messagedb_agent.projections.tool_calls import TOOL_CALLS
 from messagedb_agent.store.quick import QuickConnection
-from messagedb_agent.store.threads import event_row
+from messagedb_agent.store.rows import event_row
 
 # By the category's index, from its end: runs that are over or long ago cost nothing. The sum is
 # what the index holds; see docs/adr/0002.

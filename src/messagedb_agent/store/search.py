@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from messagedb_agent.store.archive.reading import ARCHIVED_MESSAGES, OPENINGS
 from messagedb_agent.store.quick import QuickConnection
 from messagedb_agent.store.shards import CATEGORIES
 
@@ -24,9 +25,16 @@ _FOUND = f"""
     ORDER BY found.global_position DESC LIMIT $2
 """  # noqa: S608 - made of constants
 
+_FOUND_ARCHIVED = f"""
+    SELECT opening.stream_name
+    FROM (SELECT opening.stream_name, opening.global_position {OPENINGS}) AS opening
+    {{conditions}}
+    ORDER BY opening.global_position DESC LIMIT $2
+"""  # noqa: S608 - made of constants
+
 _SAID = """
     CROSS JOIN LATERAL (
-        SELECT FROM message_store.messages AS said
+        SELECT FROM {messages} AS said
         WHERE said.stream_name = opening.stream_name
           AND CASE said.type
                   WHEN 'UserMessageAdded' THEN said.data ->> 'message'
@@ -39,7 +47,7 @@ _SAID = """
 
 _HAPPENED = """
     CROSS JOIN LATERAL (
-        SELECT FROM message_store.messages AS said
+        SELECT FROM {messages} AS said
         WHERE said.stream_name = opening.stream_name
           AND position(',' || said.type || ',' IN ${place}) > 0
         LIMIT 1
@@ -54,20 +62,23 @@ def search_threads(
     *,
     text: str | None = None,
     types: Sequence[str] = (),
+    archived: bool = False,
 ) -> tuple[str, ...]:
     """
     The newest streams with an event of these types, and with the text, if they are given.
 
     The text may stand in a message, an answer or the title; upper and lower case are the
-    same. The cost grows with the threads passed on the way.
+    same. The cost grows with the threads passed on the way. `archived` is as in `newest_threads`.
     """
     conditions, parameters = "", [category, str(limit)]
+    messages = ARCHIVED_MESSAGES if archived else "message_store.messages"
     if text is not None:
         escaped = text.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
-        conditions += _SAID
+        conditions += _SAID.format(messages=messages)
         parameters.append(f"%{escaped}%")
     if types:
         parameters.append(f",{','.join(types)},")
-        conditions += _HAPPENED.format(place=len(parameters))
-    rows = connection.query(_FOUND.format(conditions=conditions), parameters)
+        conditions += _HAPPENED.format(messages=messages, place=len(parameters))
+    query = _FOUND_ARCHIVED if archived else _FOUND
+    rows = connection.query(query.format(conditions=conditions), parameters)
     return tuple(str(row[0]) for row in rows)

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
 from typing import NamedTuple
 
-from messagedb_agent.errors import ThreadNotFoundError, UsageError
+from messagedb_agent.errors import ThreadArchivedError, ThreadNotFoundError, UsageError
 from messagedb_agent.events.codec import EventRow
 from messagedb_agent.events.json_text import from_json
+from messagedb_agent.store.archive.reading import (
+    ARCHIVED_MESSAGES,
+    OPENINGS,
+    archived_rows,
+    find_archived,
+)
 from messagedb_agent.store.base import DEFAULT_BATCH_SIZE, MAX_ANCESTORS
 from messagedb_agent.store.quick import QuickConnection, Row
+from messagedb_agent.store.rows import event_row
 from messagedb_agent.store.shards import CATEGORIES
 
 _LAST_MODEL = """
@@ -22,8 +28,7 @@ _LAST_MODEL = """
 # Asked for by a range of one category, in the order of the index that holds one entry for each
 # thread. For `= $1` the planner would rather read all messages backwards until it has met enough
 # beginnings, which takes long when the newest threads are long.
-_NEWEST = f"""
-    WITH newest AS (
+_OPENINGS = f"""
         SELECT opening.*
         FROM unnest({CATEGORIES}) AS shard (category)
         CROSS JOIN LATERAL (
@@ -36,7 +41,17 @@ _NEWEST = f"""
             ORDER BY message_store.category(stream_name) DESC, global_position DESC LIMIT $2
         ) AS opening
         ORDER BY opening.global_position DESC LIMIT $2
-    )
+"""  # noqa: S608 - made of constants
+
+_ARCHIVED_OPENINGS = f"""
+        SELECT opening.stream_name, opening.time, opening.global_position {OPENINGS}
+          AND ($3::json IS NULL
+               OR stream_name = ANY (ARRAY(SELECT json_array_elements_text($3::json))))
+        ORDER BY opening.global_position DESC LIMIT $2
+"""
+
+_NEWEST = """
+    WITH newest AS ({openings})
     SELECT newest.stream_name, newest.time, counted.*, asked.pending
     FROM newest
     CROSS JOIN LATERAL (
@@ -65,16 +80,16 @@ _NEWEST = f"""
                        'UserMessageAdded', 'TurnResumed', 'LLMCallRequested', 'LLMCallStarted',
                        'LLMResponseReceived')))[1],
                count(*) FILTER (WHERE type = 'ToolApprovalRequested') AS asked
-        FROM message_store.messages
+        FROM {messages}
         WHERE stream_name = newest.stream_name
     ) AS counted (last, messages, model_calls, tool_calls, errors, ended, life, turn, asked)
     LEFT JOIN LATERAL (
         SELECT count(*) AS pending
-        FROM message_store.messages AS request
+        FROM {messages} AS request
         WHERE counted.asked > 0 AND request.stream_name = newest.stream_name
           AND request.type = 'ToolApprovalRequested'
           AND NOT EXISTS (
-              SELECT FROM message_store.messages AS reply
+              SELECT FROM {messages} AS reply
               WHERE reply.stream_name = request.stream_name
                 AND reply.position > request.position
                 AND reply.type IN ('ToolExecutionApproved', 'ToolExecutionRejected',
@@ -83,7 +98,7 @@ _NEWEST = f"""
                   = coalesce(request.metadata ->> 'tool_call_id', request.metadata ->> 'tool_id'))
     ) AS asked ON true
     ORDER BY newest.global_position DESC
-"""  # noqa: S608 - made of constants
+"""
 
 _LAST = f"""
     SELECT stream_name FROM message_store.messages
@@ -131,20 +146,38 @@ class ThreadSummary(NamedTuple):
 
 
 def newest_threads(
-    connection: QuickConnection, category: str, limit: int, among: Sequence[str] | None = None
+    connection: QuickConnection,
+    category: str,
+    limit: int,
+    among: Sequence[str] | None = None,
+    *,
+    archived: bool = False,
 ) -> tuple[ThreadSummary, ...]:
-    """The threads of a category that began last, newest first; `among` these streams."""
+    """
+    The threads of a category that began last, newest first; `among` these streams.
+
+    They are those that are not archived, or those that are, of which there are none where
+    `has_archive` says so.
+    """
     names = None if among is None else json.dumps(list(among))
-    rows = connection.query(_NEWEST, (category, str(limit), names))
+    query = _NEWEST.format(
+        openings=_ARCHIVED_OPENINGS if archived else _OPENINGS,
+        messages=ARCHIVED_MESSAGES if archived else "message_store.messages",
+    )
+    rows = connection.query(query, (category, str(limit), names))
     return tuple(_summary(row) for row in rows)
 
 
-def find_stream(connection: QuickConnection, category: str, thread: str) -> str:
+def find_stream(
+    connection: QuickConnection, category: str, thread: str, *, archived: bool = False
+) -> str:
     """
     The stream of a thread given by its id, by a unique beginning of it, or as `last`.
 
     It may be in any shard of the category; should two have the id, it is the newer one.
-    Raises `ThreadNotFoundError` when there is none, and `UsageError` when several fit.
+    `archived` says whether an archived thread will do: it is looked for where nothing else
+    fits. Raises `ThreadNotFoundError` when there is none, `ThreadArchivedError` when it won't
+    do, and `UsageError` when several fit.
     """
     if thread == "last":
         rows = connection.query(_LAST, (category,))
@@ -159,19 +192,31 @@ def find_stream(connection: QuickConnection, category: str, thread: str) -> str:
     if places.exact:
         return places.exact
     found = _beginning(connection, places.categories, thread)
-    if not found:
+    kept = () if found else find_archived(connection, category, thread)
+    if not (found or kept):
         raise ThreadNotFoundError(
             f"there is no thread {thread[:80]}; `./cli list` shows what there is"
         )
-    if len(found) == 1:
-        return found[0]
-    names = ", ".join(name.partition("-")[2] for name in found[:3])
-    raise UsageError(f"{thread[:80]} could be several threads: {names} …; give more of the id")
+    if len(found) + len(kept) > 1:
+        names = ", ".join(name.partition("-")[2] for name in (*found, *kept)[:3])
+        raise UsageError(f"{thread[:80]} could be several threads: {names} …; give more of the id")
+    if kept and not archived:
+        raise ThreadArchivedError(kept[0])
+    return (*found, *kept)[0]
 
 
 def thread_exists(connection: QuickConnection, category: str, thread_id: str) -> bool:
-    """Whether the category, or one of its shards, has a thread with this very id."""
-    return _places(connection, category, thread_id).exact is not None
+    """
+    Whether the category, or one of its shards, has a thread with this very id.
+
+    Raises `ThreadArchivedError` when it is archived.
+    """
+    if _places(connection, category, thread_id).exact is not None:
+        return True
+    kept = find_archived(connection, category, thread_id)
+    if kept and kept[0].partition("-")[2] == thread_id:
+        raise ThreadArchivedError(kept[0])
+    return False
 
 
 class _Places(NamedTuple):
@@ -202,10 +247,12 @@ def last_model(connection: QuickConnection, stream_name: str) -> str | None:
 
 
 def read_rows(connection: QuickConnection, stream_name: str) -> list[EventRow]:
-    """All events of a stream as rows."""
+    """All events of a stream as rows, wherever they are."""
     rows: list[EventRow] = []
     while True:
         page = connection.query(_EVENTS, (stream_name, str(len(rows)), str(DEFAULT_BATCH_SIZE)))
+        if not (rows or page):
+            return archived_rows(connection, stream_name)
         rows.extend(map(event_row, page))
         if len(page) < DEFAULT_BATCH_SIZE:
             return rows
@@ -220,20 +267,6 @@ def read_lineage(connection: QuickConnection, stream_name: str) -> list[EventRow
         rows = read_rows(connection, str(fork.get("origin_stream_name")))
         lineage.append(rows[: int(fork.get("origin_position", -1)) + 1])
     return [row for rows in reversed(lineage) for row in rows]
-
-
-def event_row(row: Sequence[str | None]) -> EventRow:
-    event_id, stream_name, type_name, position, global_position, data, metadata, time = row
-    return EventRow(
-        id=str(event_id),
-        stream_name=str(stream_name),
-        type=str(type_name),
-        position=int(position or 0),
-        global_position=int(global_position or 0),
-        data=data,
-        metadata=metadata,
-        time=datetime.fromisoformat(str(time)),
-    )
 
 
 def _summary(row: Row) -> ThreadSummary:

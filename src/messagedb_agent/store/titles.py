@@ -6,37 +6,41 @@ import json
 from collections.abc import Sequence
 
 from messagedb_agent.events.json_text import unescape
+from messagedb_agent.store.archive.reading import ALL_MESSAGES, has_archive
 from messagedb_agent.store.quick import QuickConnection
 from messagedb_agent.store.shards import CATEGORIES
 
 LONGEST_TITLE = 200
+
+# An archived fork may be of a thread that is not archived.
+_MESSAGES = {False: "message_store.messages", True: ALL_MESSAGES}
 
 # Names are rare, so the newest one is looked for only among the rows of that type; the first
 # message stands at the beginning of its stream.
 _TITLES = """
     SELECT wanted.stream_name,
            coalesce(
-               (SELECT left(data ->> 'title', $2) FROM message_store.messages AS renamed
+               (SELECT left(data ->> 'title', $2) FROM {messages} AS renamed
                 WHERE renamed.stream_name = wanted.stream_name AND renamed.type = 'ThreadRenamed'
                 ORDER BY renamed.position DESC LIMIT 1),
-               (SELECT left(data ->> 'message', $2) FROM message_store.messages AS said
+               (SELECT left(data ->> 'message', $2) FROM {messages} AS said
                 WHERE said.stream_name = wanted.stream_name AND said.position < 20
                   AND said.type = 'UserMessageAdded'
                 ORDER BY said.position LIMIT 1),
-               (SELECT left(said.data ->> 'message', $2)
-                FROM message_store.messages AS fork
-                JOIN message_store.messages AS said
-                  ON said.stream_name = fork.data ->> 'origin_stream_name' AND said.position < 20
-                 AND said.type = 'UserMessageAdded'
+               (SELECT
+                   (SELECT left(said.data ->> 'message', $2) FROM {messages} AS said
+                    WHERE said.stream_name = fork.data ->> 'origin_stream_name'
+                      AND said.position < 20 AND said.type = 'UserMessageAdded'
+                    ORDER BY said.position LIMIT 1)
+                FROM {messages} AS fork
                 WHERE fork.stream_name = wanted.stream_name AND fork.position = 0
-                  AND fork.type = 'ThreadForked'
-                ORDER BY said.position LIMIT 1))
+                  AND fork.type = 'ThreadForked'))
     FROM json_array_elements_text($1::json) AS wanted (stream_name)
 """
 
 _ORIGINS = """
     SELECT stream_name, data ->> 'origin_stream_name'
-    FROM message_store.messages
+    FROM {messages}
     WHERE stream_name = ANY (ARRAY(SELECT json_array_elements_text($1::json)))
       AND position = 0 AND type = 'ThreadForked'
 """
@@ -48,24 +52,35 @@ _NEWEST_POSITION = f"""
 """  # noqa: S608 - made of constants
 
 
-def thread_titles(connection: QuickConnection, stream_names: Sequence[str]) -> dict[str, str]:
+def thread_titles(
+    connection: QuickConnection, stream_names: Sequence[str], *, archived: bool = False
+) -> dict[str, str]:
     """
     The title of each of these threads that has one, by stream name.
 
-    A fork in which nothing was said yet is called what its origin is called.
+    A fork in which nothing was said yet is called what its origin is called. `archived` says
+    whether the threads are; whether origins are is found out.
     """
-    titles = _own_titles(connection, stream_names)
+    titles = _own_titles(connection, stream_names, archived=archived)
     untitled = json.dumps([name for name in stream_names if name not in titles])
-    rows = connection.query(_ORIGINS, (untitled,)) if len(titles) < len(stream_names) else []
+    query = _ORIGINS.format(messages=_MESSAGES[archived])
+    rows = connection.query(query, (untitled,)) if len(titles) < len(stream_names) else []
     origins = {str(fork): str(origin) for fork, origin in rows}
-    shared = _own_titles(connection, sorted(set(origins.values()))) if origins else {}
+    wanted = sorted(set(origins.values()))
+    shared = _own_titles(connection, wanted, archived=False) if wanted else {}
+    missing = [name for name in wanted if name not in shared]
+    if missing and has_archive(connection):
+        shared |= _own_titles(connection, missing, archived=True)
     named = {fork: shared[origin] for fork, origin in origins.items() if origin in shared}
     return {**titles, **named}
 
 
-def _own_titles(connection: QuickConnection, stream_names: Sequence[str]) -> dict[str, str]:
+def _own_titles(
+    connection: QuickConnection, stream_names: Sequence[str], *, archived: bool
+) -> dict[str, str]:
     names = json.dumps(list(stream_names))
-    rows = connection.query(_TITLES, (names, str(LONGEST_TITLE)))
+    query = _TITLES.format(messages=_MESSAGES[archived])
+    rows = connection.query(query, (names, str(LONGEST_TITLE)))
     return {str(name): unescape(title) for name, title in rows if title}
 
 

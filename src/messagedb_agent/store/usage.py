@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from datetime import date
 from typing import NamedTuple
 
+from messagedb_agent.store.archive.reading import ARCHIVED_MESSAGES, OPENINGS, has_archive
 from messagedb_agent.store.quick import QuickConnection, Row
 from messagedb_agent.store.shards import CATEGORIES
+
+_LIVE = "message_store.messages"
 
 _COUNTS = (
     "input_tokens",
@@ -30,7 +33,7 @@ _SUMS = """
     FROM (
         SELECT CASE WHEN $2 = 'thread' THEN stream_name END AS stream,
                time::date AS day, coalesce(data ->> 'model_name', '') AS model, {counts}
-        FROM message_store.messages
+        FROM {messages}
         WHERE {scope} AND type = 'LLMResponseReceived'
     ) AS calls
     GROUP BY stream, day, model, width_bucket(input_tokens, {steps})
@@ -55,24 +58,34 @@ class UsageSum(NamedTuple):
 def category_usage(
     connection: QuickConnection, category: str, *, by_thread: bool = False
 ) -> tuple[UsageSum, ...]:
-    """The sums of a whole category."""
+    """The sums of a whole category, with its archived threads."""
     scope = f"message_store.category(stream_name) = ANY ({CATEGORIES})"
-    return _sums(connection, scope, category, by_thread=by_thread)
+    live = _sums(connection, _LIVE, scope, category, by_thread=by_thread)
+    if not has_archive(connection):
+        return live
+    scope = f"stream_name IN (SELECT opening.stream_name {OPENINGS})"
+    kept = _sums(connection, ARCHIVED_MESSAGES, scope, category, by_thread=by_thread)
+    return tuple(sorted((*live, *kept), key=lambda row: (row.day, row.model_name)))
 
 
-def stream_usage(connection: QuickConnection, stream_names: Sequence[str]) -> tuple[UsageSum, ...]:
-    """The sums of these streams, each apart."""
+def stream_usage(
+    connection: QuickConnection, stream_names: Sequence[str], *, archived: bool = False
+) -> tuple[UsageSum, ...]:
+    """The sums of these streams, each apart; `archived` says whether they are."""
     quoted = (name.replace("\\", "\\\\").replace('"', '\\"') for name in stream_names)
     names = ",".join(f'"{name}"' for name in quoted)
-    return _sums(connection, "stream_name = ANY($1::text[])", f"{{{names}}}", by_thread=True)
+    messages = ARCHIVED_MESSAGES if archived else _LIVE
+    scope = "stream_name = ANY($1::text[])"
+    return _sums(connection, messages, scope, f"{{{names}}}", by_thread=True)
 
 
 def _sums(
-    connection: QuickConnection, scope: str, value: str, *, by_thread: bool
+    connection: QuickConnection, messages: str, scope: str, value: str, *, by_thread: bool
 ) -> tuple[UsageSum, ...]:
     statement = _SUMS.format(
         sums=", ".join(f"sum({name})" for name in _COUNTS),
         counts=", ".join(_COUNT.format(name=name) for name in _COUNTS),
+        messages=messages,
         scope=scope,
         steps=_STEPS,
     )

@@ -74,7 +74,8 @@ class AgentApp(Viewer):
 
     @on(Prompt.Sent)
     async def _say(self, message: Prompt.Sent) -> None:
-        self.runner.say(self.conversation.stream_name, message.text)
+        conversation = self.conversation
+        self.runner.say(conversation.stream_name, message.text, conversation.carried or None)
         await self.chat.to_end()
         self.refresh_all()
 
@@ -184,7 +185,7 @@ class AgentApp(Viewer):
         if point is not None:
 
             def do() -> None:
-                self.post_safely(Forked(fork(self.services, point), point.message))
+                self.post_safely(Forked(fork(self.services, point), point))
 
             self.runner.apart(do)
 

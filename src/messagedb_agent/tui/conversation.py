@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from messagedb_agent.events import agent, system
-from messagedb_agent.events.base import Event
+from messagedb_agent.events import agent, system, user
+from messagedb_agent.events.base import Event, JSONObject
 from messagedb_agent.projections.thread_state import ThreadState
 from messagedb_agent.projections.tool_calls import CallState
+from messagedb_agent.projections.transcript import files_in
 from messagedb_agent.projections.usage import USAGE
 from messagedb_agent.store.stream import parse_stream_name
 from messagedb_agent.tui.activity import Activity, activity, facts, price
@@ -32,6 +33,7 @@ class Conversation:
         self.presenter = Presenter()
         self.state: ThreadState | None = None
         self.settled: set[CallKey] = set()
+        self.carried: tuple[JSONObject, ...] = ()
         self._usage = USAGE.initial
         self._heard_at: float | None = None
         self._is_greeted = False
@@ -41,14 +43,22 @@ class Conversation:
         self.presenter.note("system", text)
         self._is_greeted = True
 
+    def carry(self, files: tuple[JSONObject, ...]) -> None:
+        """Send these files along with the next message; they were sent with the one it replaces."""
+        self.carried = files
+        for line in files_in(files):
+            self.presenter.note("system", f"{line} goes along with the next message")
+
     def take(self, message: Arrived, streamed: str = "") -> set[int]:
         """Add events, and what was `streamed` where they break it off; the entries that changed."""
         if self.state is not None and message.records:
             self._heard_at = time.monotonic()
         self.state = message.state
         # What a fork shares was paid for by the other thread.
-        own = (record.event for record in message.records if record.stream_name == self.stream_name)
+        own = [r.event for r in message.records if r.stream_name == self.stream_name]
         self._usage = USAGE.fold(own, start=self._usage)
+        if any(isinstance(event, user.UserMessageAdded) for event in own):
+            self.carried = ()
         if message.records and self._is_greeted:
             self._is_greeted = False
             del self.presenter.entries[0]

@@ -6,6 +6,8 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from messagedb_agent.events.base import JSONObject
+
 Kind: TypeAlias = Literal[
     "user", "thinking", "answer", "partial", "tool", "approval", "error", "system"
 ]
@@ -43,7 +45,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     `position` is that of the event it began with, in the stream that has it: another one's for
     what a fork shares. Both are None for what this program says itself. `note` is what it
-    says about the text.
+    says about the text, `files` are the blocks of what was sent along.
     """
 
     kind: Kind
@@ -52,3 +54,4 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     position: int | None = None
     stream_name: str | None = None
     tool: ToolView | None = None
+    files: tuple[JSONObject, ...] = ()

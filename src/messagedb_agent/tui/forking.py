@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from messagedb_agent.events.base import RecordedEvent
+from messagedb_agent.events.base import JSONObject, RecordedEvent
 from messagedb_agent.tui.entries import Entry, Kind
 
 _KINDS: frozenset[Kind] = frozenset(("user", "answer", "tool"))
@@ -16,12 +16,13 @@ class ForkPoint(msgspec.Struct, frozen=True, kw_only=True):
     """
     The last event that the fork shares, and the message to be said differently there, if any.
 
-    `entry` is where in the chat that is.
+    `files` are what was sent along with it, `entry` is where in the chat that is.
     """
 
     stream_name: str
     position: int
     message: str | None = None
+    files: tuple[JSONObject, ...] = ()
     entry: Entry | None = None
 
 
@@ -40,6 +41,7 @@ def _point(entry: Entry) -> ForkPoint | None:
         stream_name=entry.stream_name,
         position=entry.position - is_said_anew,
         message=entry.text if is_said_anew else None,
+        files=entry.files if is_said_anew else (),
         entry=entry,
     )
 

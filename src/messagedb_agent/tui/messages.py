@@ -10,6 +10,7 @@ from messagedb_agent.engine.review import Review
 from messagedb_agent.events.base import RecordedEvent
 from messagedb_agent.projections.thread_state import ThreadState
 from messagedb_agent.store.threads import ThreadSummary
+from messagedb_agent.tui.forking import ForkPoint
 
 
 class Told(Message):
@@ -79,12 +80,12 @@ class StoreChanged(Told):
 
 
 class Forked(Told):
-    """There is a new thread to be shown; `message` is to be said differently in it."""
+    """There is a new thread to be shown, in which the message of `point` is to be said anew."""
 
-    def __init__(self, stream_name: str, message: str | None) -> None:
+    def __init__(self, stream_name: str, point: ForkPoint) -> None:
         super().__init__()
         self.stream_name = stream_name
-        self.message = message
+        self.point = point
 
 
 class Reviewed(Told):

@@ -10,7 +10,7 @@ import msgspec
 
 from messagedb_agent.events import agent, tool, user
 from messagedb_agent.events.base import Event, RecordedEvent
-from messagedb_agent.projections.transcript import Voice, entry, shown_result
+from messagedb_agent.projections.transcript import Voice, entry, happened_at, shown_result
 from messagedb_agent.tui.entries import Entry, Kind, ToolView
 
 _KINDS: dict[Voice, Kind] = {
@@ -99,9 +99,11 @@ class Presenter:
         return index
 
     def _user(self, record: RecordedEvent, event: user.UserMessageAdded) -> None:
-        extra = sum(1 for block in event.content or () if block.get("type") != "text")
-        attached = f"and {extra} attachment{'s' * (extra > 1)}" if extra else ""
-        self._add("user", event.message, record, note=attached)
+        files = tuple(block for block in event.content or () if block.get("type") != "text")
+        attached = f"and {len(files)} attachment{'s' * (len(files) > 1)}" if files else ""
+        index = self._add("user", event.message, record, note=attached)
+        if files:
+            self.entries[index] = msgspec.structs.replace(self.entries[index], files=files)
 
     def _answer(self, record: RecordedEvent, event: agent.LLMResponseReceived) -> None:
         if thought := thinking(event.content or ()):
@@ -146,7 +148,7 @@ class Presenter:
         index = self._change(
             record, event, status="running", arguments=event.arguments, attempt=event.attempt
         )
-        self._began[index] = record.time
+        self._began[index] = happened_at(record.time, record.metadata_text)
 
     def _complete(self, record: RecordedEvent, event: tool.ToolExecutionCompleted) -> None:
         took = event.execution_time_ms or None
@@ -155,7 +157,8 @@ class Presenter:
     def _fail(self, record: RecordedEvent, event: tool.ToolExecutionFailed) -> None:
         index = self._change(record, event, status="failed", result=event.error_message)
         if began := self._began.get(index):
-            took = max(0.0, (record.time - began).total_seconds() * 1000)
+            ended = happened_at(record.time, record.metadata_text)
+            took = max(0.0, (ended - began).total_seconds() * 1000)
             self._change(record, event, duration_ms=took)
 
     def _ask(self, record: RecordedEvent, event: tool.ToolApprovalRequested) -> None:

@@ -6,11 +6,15 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from messagedb_agent.engine.live import Announcer, Voice
 from messagedb_agent.engine.observing import observed
 from messagedb_agent.engine.session import add_message
 from messagedb_agent.engine.thread import AgentThread
 from messagedb_agent.errors import AgentError, ThreadBusyError
+from messagedb_agent.events.base import JSONObject
+from messagedb_agent.store.base import EventStore
 from messagedb_agent.store.stream import parse_stream_name
 from messagedb_agent.tui.messages import Added, Failed, Post, RunEnded
 from messagedb_agent.tui.services import Services
@@ -23,12 +27,22 @@ def nothing(_thread: AgentThread) -> None:
     """Only run."""
 
 
-def _tell(thread: AgentThread, message: str) -> None:
-    # A first attempt to begin the thread may have failed, and this be the second.
-    if thread.state.session.status == "new":
-        thread.start(message)
-    else:
-        thread.send(message)
+class Said(msgspec.Struct, frozen=True):
+    """What somebody said, and the blocks of files that go along with it."""
+
+    message: str
+    files: tuple[JSONObject, ...] | None = None
+
+    def tell(self, thread: AgentThread) -> None:
+        """Say it; a first attempt to begin the thread may have failed, and this be the second."""
+        if thread.state.session.status == "new":
+            thread.start(self.message, content=self.files)
+        else:
+            thread.send(self.message, self.files)
+
+    def add(self, store: EventStore, stream_name: str) -> None:
+        """Leave it to whoever drives the thread."""
+        add_message(store, stream_name, self.message, content=self.files)
 
 
 class Run:
@@ -45,14 +59,14 @@ class Run:
         stream_name: str,
         prepare: Prepare,
         *,
-        message: str | None,
+        said: Said | None,
         post: Post,
         voice: Voice,
     ) -> None:
         self.stream_name = stream_name
         self._services = services
         self._prepare = prepare
-        self._message = message
+        self._said = said
         self._post = post
         self._voice = voice
         self._stopped = threading.Event()
@@ -94,7 +108,8 @@ class Run:
         except Exception as error:  # noqa: BLE001 - shown to the person; the screen must go on
             problem = f"{type(error).__name__}: {error}"
         finally:
-            self._post(RunEnded(self.stream_name, problem, unsent=self._message))
+            unsent = self._said.message if self._said else None
+            self._post(RunEnded(self.stream_name, problem, unsent=unsent))
 
     def _drive(self) -> None:
         thread_id = parse_stream_name(self.stream_name).thread_id
@@ -114,7 +129,7 @@ class Run:
             # Written down before anything can go wrong, a model that is not set up for one.
             self._prepare(thread)
             thread.commit()
-            self._message = None
+            self._said = None
             agent = self._services.make_agent(thread.state)
             self._thread = thread
             while True:
@@ -128,10 +143,10 @@ class Run:
 
     def _leave_it_to_the_driver(self, busy: ThreadBusyError) -> str:
         """Somebody else drives the thread; what was said still gets there."""
-        if self._message is not None:
+        if self._said is not None:
             try:
-                add_message(self._services.store, self.stream_name, self._message)
-                self._message = None
+                self._said.add(self._services.store, self.stream_name)
+                self._said = None
             except AgentError as error:
                 return str(error)
         return f"{busy}; following"
@@ -155,14 +170,17 @@ class Runner:
         """The threads being driven."""
         return tuple(self._runs)
 
-    def say(self, stream_name: str, message: str) -> None:
+    def say(
+        self, stream_name: str, message: str, files: tuple[JSONObject, ...] | None = None
+    ) -> None:
         """Say something in a thread, new or old; a run that goes on already takes it up."""
+        said = Said(message, files)
         if stream_name not in self._runs:
-            self._start(stream_name, lambda thread: _tell(thread, message), message)
+            self._start(stream_name, said.tell, said)
             return
 
         def add() -> None:
-            add_message(self._services.store, stream_name, message)
+            said.add(self._services.store, stream_name)
             self.announce(stream_name)
             self._post(Added(stream_name))
 
@@ -221,14 +239,14 @@ class Runner:
             run.wait(deadline - time.monotonic())
         self._announcer.close()
 
-    def _start(self, stream_name: str, prepare: Prepare, message: str | None) -> None:
+    def _start(self, stream_name: str, prepare: Prepare, said: Said | None) -> None:
         if stream_name in self._runs:
             return
         run = self._runs[stream_name] = Run(
             self._services,
             stream_name,
             prepare,
-            message=message,
+            said=said,
             post=self._post,
             voice=self._announcer.voice(stream_name),
         )

@@ -209,9 +209,10 @@ class Viewer(App[None]):
                 self._costs = costs
                 self.sidebar.price(costs)
                 self.tick()
-            case messages.Forked(stream_name=name, message=said):
+            case messages.Forked(stream_name=name, point=point):
                 await self.open(name)
-                self._give_back(said)
+                self.conversation.carry(point.files)
+                self._give_back(point.message)
             case messages.Reviewed(found=found):
                 self.push_screen(ContextScreen(found))
 

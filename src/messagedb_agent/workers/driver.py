@@ -21,6 +21,7 @@ from messagedb_agent.errors import (
     ClaimLostError,
     RunDeferredError,
     RunHandedOverError,
+    ThreadArchivedError,
     ThreadBusyError,
 )
 from messagedb_agent.projections.thread_state import ThreadState
@@ -118,6 +119,10 @@ class Driver:
             return Again(BUSY_SECONDS)
         except NoSlotError:
             return Again(NO_SLOT_SECONDS)
+        except ThreadArchivedError as archived:
+            # Somebody wanted it so, whatever it was that the thread still had to do.
+            self._complain(str(archived))
+            return None
         except Exception as error:  # noqa: BLE001 - one thread's trouble must not end the worker
             delay = min(2.0**tries, LONGEST_BACKOFF_SECONDS)
             reason = str(error) if isinstance(error, AgentError) else repr(error)

@@ -19,8 +19,19 @@ T = TypeVar("T")
 
 DEFAULT_QUEUE = "agents"
 
+INSTALLATION_LOCK = (0x4D444220, 2)
+"""
+What the installation of a queue holds, and, shared, what is left to workers without one.
+
+A pair of integers, so that it meets neither Message DB's locks nor those of threads.
+"""
+
 _EXISTS: LiteralString = (
     "SELECT to_regprocedure('agent_queue.hint(text, text, double precision, integer)') IS NOT NULL"
+)
+# Read from the table: what the session knows of the catalogue may be older than its locks.
+_HAS_SCHEMA: LiteralString = (
+    "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'agent_queue')"
 )
 # A queue that an earlier version made, and that is in use, has no reminders yet.
 _CAN_REMIND: LiteralString = (
@@ -132,7 +143,11 @@ class QueueingStore:
 
     def _hint(self, connection: psycopg.Connection[Any], stream_name: str) -> bool:
         if not is_installed(connection):
-            return False
+            # Whoever installs it just now may have looked for threads before this one is there.
+            with psycopg.RawCursor(connection) as cursor:
+                cursor.execute("SELECT pg_advisory_xact_lock_shared($1, $2)", INSTALLATION_LOCK)
+            if not _one(connection, _HAS_SCHEMA):
+                return False
         hint(connection, stream_name, self._queue)
         return True
 

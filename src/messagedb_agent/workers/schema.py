@@ -12,12 +12,10 @@ from psycopg import errors, sql
 from messagedb_agent.errors import StoreUnavailableError
 from messagedb_agent.store.quick import PsycopgQueries
 from messagedb_agent.store.shards import categories
+from messagedb_agent.workers.queue import INSTALLATION_LOCK
 
 SCHEMA = "agent_queue"
 """Apart from `public`, where an application may have a Procrastinate of its own."""
-
-# A pair of integers, so that it meets neither Message DB's locks nor those of threads.
-_LOCK = (0x4D444220, 2)
 
 _LIVE = """
     SELECT count(*) FROM agent_queue.procrastinate_workers
@@ -54,7 +52,7 @@ def install(connection: psycopg.Connection[Any], category: str) -> str | None:
     mark = f"messagedb-agent queue {_fingerprint()}"
     try:
         with connection.transaction():
-            connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", _LOCK)
+            connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", INSTALLATION_LOCK)
             found = _mark(connection)
             if found == mark:
                 return None

@@ -78,7 +78,11 @@ class Instance(msgspec.Struct, frozen=True):
 
 
 class Overview(msgspec.Struct, frozen=True):
-    """All workers, and how much waits; `waiting` lists the first threads of it."""
+    """
+    All workers, and how much waits; `waiting` lists the first threads of it.
+
+    Without a queue it is not known what waits: the first worker makes one and looks for it.
+    """
 
     instances: tuple[Instance, ...] = ()
     ready: int = 0
@@ -86,6 +90,7 @@ class Overview(msgspec.Struct, frozen=True):
     scheduled: int = 0
     abandoned: int = 0
     waiting: tuple[Job, ...] = ()
+    has_queue: bool = True
 
     def as_object(self) -> dict[str, Any]:
         """For JSON."""
@@ -94,9 +99,9 @@ class Overview(msgspec.Struct, frozen=True):
 
 
 def overview(connection: QuickConnection) -> Overview:
-    """Look at the queue; a database without one has no workers and nothing waits."""
+    """Look at the queue; a database without one has no workers yet."""
     if connection.query(_EXISTS)[0][0] is None:
-        return Overview()
+        return Overview(has_queue=False)
     jobs = connection.query(_JOBS, (str(_LISTED * 20),))
     ready, blocked, scheduled, abandoned = (
         int(value or 0) for value in connection.query(_COUNTS)[0]

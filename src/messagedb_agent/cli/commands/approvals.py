@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from messagedb_agent.cli.ask import who_am_i
@@ -12,6 +13,7 @@ from messagedb_agent.cli.wiring import category_of, configuration, reader, write
 from messagedb_agent.engine import session
 from messagedb_agent.engine.settle import settle
 from messagedb_agent.errors import UsageError
+from messagedb_agent.projections.thread_state import ThreadState
 from messagedb_agent.store.stream import parse_stream_name
 from messagedb_agent.store.threads import find_stream
 from messagedb_agent.workers.queue import as_it_belongs
@@ -27,9 +29,12 @@ def approve(options: argparse.Namespace) -> int:
         stream_name = find_stream(connection, category_of(options), options.thread)
     with writer(config) as store:
         target = as_it_belongs(store, stream_name)
-        calls = session.find_pending(settle(target, stream_name), options.call)
+        state = settle(target, stream_name)
+        calls = session.find_pending(state, options.call)
         if edited is not None and len(calls) > 1:
             raise UsageError("--edit changes one call; name it, as several are pending")
+        if edited is not None:
+            _check(state, calls[0].call.name, edited)
         if options.result is not None:
             if len(calls) > 1:
                 raise UsageError("--result is for one call; name it, as several are pending")
@@ -47,6 +52,20 @@ def approve(options: argparse.Namespace) -> int:
         )
     _confirm("approved", calls, stream_name, options, by_worker=target is not store)
     return 0
+
+
+def _check(state: ThreadState, name: str, edited: dict[str, Any]) -> None:
+    """Raise `UsageError` for arguments without one that the tool was declared to need."""
+    declared = state.context.configuration.tools if state.context.configuration else ()
+    for each in declared:
+        parameters = each.get("parameters")
+        if each.get("name") == name and isinstance(parameters, Mapping):
+            missing = [key for key in parameters.get("required") or () if key not in edited]
+            if missing:
+                raise UsageError(
+                    f"--edit takes the place of all arguments, and {name} needs "
+                    f"{', '.join(map(str, missing))}"
+                )
 
 
 def deny(options: argparse.Namespace) -> int:

@@ -37,7 +37,7 @@ def end(options: argparse.Namespace) -> int:
 
 def rename(options: argparse.Namespace) -> int:
     """Give a thread a title."""
-    title = " ".join(options.title.split())
+    title = " ".join(" ".join(options.title).split())
     if not title:
         raise UsageError("the title is empty; give some text")
     config = configuration(options)

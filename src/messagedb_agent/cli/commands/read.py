@@ -22,7 +22,7 @@ from messagedb_agent.errors import UsageError
 from messagedb_agent.events.codec import EventRow, decode, decode_event, encode
 from messagedb_agent.events.json_text import from_json
 from messagedb_agent.events.tool import ToolExecutionCompleted
-from messagedb_agent.projections.transcript import Voice, entry
+from messagedb_agent.projections.transcript import Voice, entry, happened_at
 from messagedb_agent.store.threads import (
     ThreadSummary,
     find_stream,
@@ -53,7 +53,7 @@ def show(options: argparse.Namespace) -> int:
     category = category_of(options)
     read = read_lineage if options.format == "text" else read_rows
     with reader(configuration(options)) as connection:
-        rows = read(connection, find_stream(connection, category, options.thread))
+        rows = read(connection, find_stream(connection, category, options.thread, archived=True))
     if options.full:
         rows = _with_whole_results(options, rows)
     if options.format == "json":
@@ -65,11 +65,11 @@ def show(options: argparse.Namespace) -> int:
     if not options.events:
         return _print_transcript(rows, full=options.full)
     _say_what_is_missing(rows)
-    first, last = rows[0], rows[-1]
-    title = f"thread {last.stream_name.partition('-')[2]} · {len(rows)} events"
-    say(paint(f"{title} · {first.time:%Y-%m-%d %H:%M} to {last.time:%Y-%m-%d %H:%M} UTC", "bold"))
+    own = rows[-1].stream_name
+    title = f"thread {own.partition('-')[2]} · {len(rows)} events"
+    say(paint(f"{title} · {_span(rows)}", "bold"))
     for row in rows:
-        if not write(sys.stdout, f"{_text(row, last.stream_name, full=options.full)}\n"):
+        if not write(sys.stdout, f"{_text(row, own, full=options.full)}\n"):
             return 0
     _say_usage(rows)
     return 0
@@ -95,16 +95,29 @@ def _with_whole_result(contents: Contents, row: EventRow) -> EventRow:
     return row._replace(data=encode(whole).data)
 
 
+def _span(rows: Sequence[EventRow]) -> str:
+    """From when to when a thread goes."""
+    first, last = (happened_at(row.time, row.metadata) for row in (rows[0], rows[-1]))
+    return f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
+
+
 def _say_usage(rows: Sequence[EventRow]) -> None:
-    """The sum of what was paid for; stand-ins cost nothing and are not worth a line."""
-    usage = no_usage()
+    """
+    What the thread has cost, as `list` tells it, and apart from that what it shares.
+
+    Stand-ins cost nothing and are not worth a line.
+    """
+    usage, shared = no_usage(), no_usage()
     for row in rows:
         if row.type == "LLMResponseReceived" and row.data:
             answer = from_json(row.data)
             if isinstance(answer, dict):
-                add_call(usage, str(answer.get("model_name") or ""), answer.get("token_usage"))
-    if usage["cost_usd"] != 0:
+                sums = usage if row.stream_name == rows[-1].stream_name else shared
+                add_call(sums, str(answer.get("model_name") or ""), answer.get("token_usage"))
+    if usage["cost_usd"] != 0 or shared["cost_usd"] != 0:
         say(paint(in_words(usage), "dim"))
+    if shared["cost_usd"] != 0:
+        say(paint(f"before the fork, in its origin: {in_words(shared)}", "dim"))
 
 
 def _follow(options: argparse.Namespace) -> int:
@@ -136,10 +149,8 @@ def _say_what_is_missing(rows: Sequence[EventRow]) -> None:
 def _print_transcript(rows: Sequence[EventRow], *, full: bool) -> int:
     _say_what_is_missing(rows)
     records = [decode(row) for row in rows]
-    first, last = rows[0], rows[-1]
-    when = f"{first.time:%Y-%m-%d %H:%M} to {last.time:%Y-%m-%d %H:%M} UTC"
-    say(paint(f"{title_of(records) or 'thread'} · {when}", "bold"))
-    thread_id = visible(last.stream_name.partition("-")[2])
+    say(paint(f"{title_of(records) or 'thread'} · {_span(rows)}", "bold"))
+    thread_id = visible(rows[-1].stream_name.partition("-")[2])
     say(paint(f"thread {thread_id} · {len(rows)} events (--events)", "dim"))
     for block in blocks(records, full=full):
         if not write(sys.stdout, f"{block}\n"):
@@ -154,28 +165,40 @@ def list_threads(options: argparse.Namespace) -> int:
         return _list_runs(options)
     category = category_of(options)
     with reader(configuration(options)) as connection, Progress("looking through the threads"):
+        archived = options.archived
         threads = wanted_threads(
-            connection, category, options.limit, status=options.status, text=options.search
+            connection,
+            category,
+            options.limit,
+            status=options.status,
+            text=options.search,
+            since=options.since,
+            archived=archived,
         )
         names = [thread.stream_name for thread in threads]
-        titles = thread_titles(connection, names)
-        usage = _by_stream(stream_usage(connection, names))
+        titles = thread_titles(connection, names, archived=archived) if names else {}
+        usage = _by_stream(stream_usage(connection, names, archived=archived) if names else ())
     if options.format == "json" or options.json:
         say(json.dumps([_as_listed(thread, titles, usage) for thread in threads], indent=2))
         return 0
     if threads:
         costs = {name: summed(sums)["cost_usd"] for name, sums in usage.items()}
         say("\n".join(table(threads, titles, costs)))
-    elif options.status or options.search:
+    elif options.status or options.search or options.since:
         tell("no such thread")
+    elif archived:
+        tell("no archived threads; `./cli archive` moves threads out of the way")
     else:
         say('no threads yet; `./cli start "What is 6 * 7?"` begins one')
     return 0
 
 
 def _list_runs(options: argparse.Namespace) -> int:
-    if options.status or options.search:
-        raise UsageError("--status and --search are about threads; leave them out with --runs")
+    if options.status or options.search or options.since or options.archived:
+        raise UsageError(
+            "--status, --search, --since and --archived are about threads; leave them out with "
+            "--runs"
+        )
     from messagedb_agent.store.runs import newest_runs
 
     with reader(configuration(options)) as connection, Progress("looking through the runs"):
@@ -219,7 +242,7 @@ def _as_object(row: EventRow, *, full: bool) -> dict[str, Any]:
 
 def _text(row: EventRow, own: str, *, full: bool) -> str:
     told = entry(decode_event(row.type, row.data or "null", row.metadata))
-    head = paint(f"{place(row, own)} {row.time:%H:%M:%S}", "dim")
+    head = paint(f"{place(row, own)} {happened_at(row.time, row.metadata):%H:%M:%S}", "dim")
     styles = STYLES[told.voice]
     first, *rest = visible(told.text).split("\n")
     lines = [f"{head} {paint(f'{_SIGNS[told.voice]} {first}', *styles)}"]

@@ -51,12 +51,19 @@ def fork(options: argparse.Namespace) -> int:
         if options.thread_id:
             refuse_known(options, store, thread_id)
         target = new_stream(options, configuration(options), thread_id)
-        origin, position, message = named, options.at, options.message
+        origin, position, message, content = named, options.at, options.message, None
         if options.edit:
-            origin, position, message = _edited(store, named, position)
+            origin, position, edited = _edited(store, named, position)
+            message, content = edited.message, edited.content
         chosen = _with_model(options, store, origin, position) if options.model else None
         position = travel.fork_thread(
-            store, origin, target, position, message=message, configuration=chosen
+            store,
+            origin,
+            target,
+            position,
+            message=message,
+            content=content,
+            configuration=chosen,
         )
     say(thread_id)
     told = f"forked from {parse_stream_name(origin).thread_id} at {position}"
@@ -85,7 +92,7 @@ def _with_model(
 
 def rewind(options: argparse.Namespace) -> int:
     """Go back to a position."""
-    with on_thread(options, options.thread) as (store, stream_name):
+    with on_thread(options, options.thread, archived=False) as (store, stream_name):
         travel.rewind_thread(store, stream_name, options.to, options.reason)
     tell(f"thread {parse_stream_name(stream_name).thread_id} goes on from {options.to}")
     return 0
@@ -110,7 +117,7 @@ def diff(options: argparse.Namespace) -> int:
     """Print how two threads differ; 1 when they do."""
     with on_thread(options, options.thread) as (store, first):
         with reader(configuration(options)) as connection:
-            second = find_stream(connection, category_of(options), options.other)
+            second = find_stream(connection, category_of(options), options.other, archived=True)
         differ = print_difference(store, first, second, beside=options.side_by_side)
     if not differ:
         tell("both say the same")
@@ -176,11 +183,13 @@ def _read_lines(file: str) -> list[str]:
 
 
 @contextmanager
-def on_thread(options: argparse.Namespace, thread: str) -> Iterator[tuple[MessageDBClient, str]]:
-    """The event store, and the stream of a thread that must exist."""
+def on_thread(
+    options: argparse.Namespace, thread: str, *, archived: bool = True
+) -> Iterator[tuple[MessageDBClient, str]]:
+    """The event store, and the stream of a thread that must exist; `archived` is as for it."""
     config = configuration(options)
     with reader(config) as connection:
-        stream_name = find_stream(connection, category_of(options), thread)
+        stream_name = find_stream(connection, category_of(options), thread, archived=archived)
     with writer(config) as store:
         yield store, stream_name
 
@@ -201,7 +210,9 @@ def _timeless(event: Event) -> Event:
     return event
 
 
-def _edited(store: EventStore, origin: str, position: int | None) -> tuple[str, int, str]:
+def _edited(
+    store: EventStore, origin: str, position: int | None
+) -> tuple[str, int, UserMessageAdded]:
     """The stream and position before a user message, and what the person makes of the message."""
     records = [
         record
@@ -213,4 +224,5 @@ def _edited(store: EventStore, origin: str, position: int | None) -> tuple[str, 
     event = records[-1].event
     assert isinstance(event, UserMessageAdded)
     # It may be one that the thread shares with the one it was forked from.
-    return records[-1].stream_name, records[-1].position - 1, edit_text(event.message)
+    edited = msgspec.structs.replace(event, message=edit_text(event.message))
+    return records[-1].stream_name, records[-1].position - 1, edited

@@ -17,6 +17,9 @@ def run(options: argparse.Namespace) -> int:
     if options.format == "json":
         say(json.dumps(found.as_object(), indent=2))
         return 0
+    if not found.has_queue:
+        say("no worker has run here yet; the first `./cli worker` takes up all that was left to it")
+        return 0
     if not found.instances:
         say("no worker runs; `./cli worker` starts one")
     for instance in found.instances:

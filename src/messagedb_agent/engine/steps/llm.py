@@ -34,7 +34,6 @@ from messagedb_agent.events.base import JSONObject
 from messagedb_agent.events.json_text import to_json
 from messagedb_agent.llm.base import Completion, ModelRequest
 from messagedb_agent.llm.retry import LONGEST_RETRY_AFTER_SECONDS
-from messagedb_agent.observability.redaction import without_secrets
 from messagedb_agent.projections.llm_context import LLM_CONTEXT, LLMContext
 from messagedb_agent.projections.messages import Message
 from messagedb_agent.projections.next_step import CallModel
@@ -130,7 +129,7 @@ class ModelStep(msgspec.Struct, frozen=True):
         elapsed = (now - first).total_seconds()
         again = retry.allows_another(error, attempt, elapsed=elapsed, pause=pause)
         return LLMCallFailed(
-            error_message=without_secrets(str(error)),
+            error_message=str(error),
             retry_count=attempt - 1,
             error_type=error.error_type,
             retryable=again,
@@ -213,7 +212,7 @@ def _out_of_time(attempt: int) -> LLMCallFailed:
 
 def _unavailable(error: ModelUnavailableError, attempt: int) -> LLMCallFailed:
     return LLMCallFailed(
-        error_message=without_secrets(str(error)),
+        error_message=str(error),
         retry_count=attempt - 1,
         error_type="unavailable",
         retryable=False,

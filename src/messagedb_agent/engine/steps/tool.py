@@ -35,7 +35,6 @@ from messagedb_agent.events.tool import (
     ToolExecutionFailed,
     ToolExecutionRequested,
 )
-from messagedb_agent.observability.redaction import without_secrets
 from messagedb_agent.projections.interruption import identity
 from messagedb_agent.projections.next_step import RunTools
 from messagedb_agent.projections.tool_calls import CallState
@@ -171,8 +170,7 @@ def _outcome(call: CallState, done: Finished) -> Event:
     if done.error is not None:
         return ToolExecutionFailed(
             tool_name=call.call.name,
-            # What libraries put into their exceptions, addresses with passwords among it.
-            error_message=without_secrets(str(done.error)),
+            error_message=str(done.error),
             retry_count=call.attempts,
             error_type=done.error_type,
             **identity(call),

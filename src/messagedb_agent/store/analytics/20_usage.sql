@@ -19,7 +19,7 @@ SELECT
   messagedb_agent.whole(data #> '{token_usage,cache_read_tokens}') AS cache_read_tokens,
   messagedb_agent.whole(data #> '{token_usage,cache_write_tokens}') AS cache_write_tokens,
   data ->> 'stop_reason' AS stop_reason
-FROM message_store.messages
+FROM messagedb_agent.events
 WHERE type = 'LLMResponseReceived';
 
 COMMENT ON VIEW messagedb_agent.usage IS 'Tokens of each answer of a model';

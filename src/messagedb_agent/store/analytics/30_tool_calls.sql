@@ -21,7 +21,7 @@ SELECT
   attempt.arguments,
   -- The model that asked.
   (
-    SELECT answer.data ->> 'model_name' FROM message_store.messages AS answer
+    SELECT answer.data ->> 'model_name' FROM messagedb_agent.events AS answer
     WHERE answer.stream_name = attempt.stream_name AND answer.position < attempt.position
       AND answer.type = 'LLMResponseReceived'
     ORDER BY answer.position DESC LIMIT 1
@@ -46,7 +46,7 @@ FROM (
       data -> 'execution_time_ms' AS measured,
       data ->> 'error_message' AS error,
       data -> 'arguments' AS arguments
-    FROM message_store.messages
+    FROM messagedb_agent.events
     WHERE type IN ('ToolExecutionRequested', 'ToolExecutionCompleted', 'ToolExecutionFailed')
   ) AS event
   -- Models use the ids of their calls again, so what belongs together is what follows.

@@ -39,7 +39,7 @@ FROM (
                 WHEN 'LLMCallFailed' THEN 'failed' END AS outcome,
       data -> 'latency_ms' AS measured,
       data ->> 'error_message' AS error
-    FROM message_store.messages
+    FROM messagedb_agent.events
     WHERE type IN
       ('LLMCallRequested', 'LLMCallStarted', 'LLMResponseReceived', 'LLMCallFailed')
   ) AS event

@@ -19,10 +19,10 @@ SELECT
   coalesce(reply.data ->> 'approved_by', reply.data ->> 'rejected_by') AS decided_by,
   reply.data ->> 'reason' AS reason,
   messagedb_agent.ms_between(request.time, reply.time) AS waited_ms
-FROM message_store.messages AS request
+FROM messagedb_agent.events AS request
 LEFT JOIN LATERAL (
   SELECT answer.type, answer.time, answer.data
-  FROM message_store.messages AS answer
+  FROM messagedb_agent.events AS answer
   WHERE answer.stream_name = request.stream_name
     AND answer.position > request.position
     AND answer.type IN ('ToolExecutionApproved', 'ToolExecutionRejected',

@@ -41,7 +41,7 @@ FROM (
       nullif(messagedb_agent.whole(data #> '{token_usage,total_tokens}'), 0),
       messagedb_agent.whole(data #> '{token_usage,input_tokens}')
         + messagedb_agent.whole(data #> '{token_usage,output_tokens}')) END AS tokens
-  FROM message_store.messages
+  FROM messagedb_agent.events
 ) AS event
 WHERE turn > 0
 GROUP BY stream_name, turn;

@@ -22,12 +22,12 @@ FROM (
     count(*) FILTER (WHERE type = 'LLMCallRequested') AS model_calls,
     count(*) FILTER (WHERE type = 'ToolExecutionRequested') AS tool_calls,
     lead(min(position)) OVER (PARTITION BY stream_name ORDER BY min(position)) AS next_position
-  FROM message_store.messages
+  FROM messagedb_agent.events
   WHERE type IN ('LLMCallRequested', 'ToolExecutionRequested') AND metadata ? 'run_id'
   GROUP BY stream_name, metadata ->> 'run_id'
 ) AS run
 CROSS JOIN LATERAL (
-  SELECT max(event.time) AS time FROM message_store.messages AS event
+  SELECT max(event.time) AS time FROM messagedb_agent.events AS event
   WHERE event.stream_name = run.stream_name AND event.position >= run.position
     AND (run.next_position IS NULL OR event.position < run.next_position)
 ) AS latest
@@ -37,7 +37,7 @@ LEFT JOIN LATERAL (
     CASE event.type WHEN 'LLMResponseReceived' THEN 'completed'
       WHEN 'LLMCallFailed' THEN 'failed' WHEN 'LimitReached' THEN 'failed'
       ELSE 'cancelled' END AS state
-  FROM message_store.messages AS event
+  FROM messagedb_agent.events AS event
   WHERE event.stream_name = run.stream_name AND event.position > run.position
     AND (run.next_position IS NULL OR event.position < run.next_position)
     AND (event.type IN ('LimitReached', 'TurnInterrupted', 'SessionCompleted', 'ThreadRewound')
@@ -46,10 +46,10 @@ LEFT JOIN LATERAL (
         AND event.data ->> 'stop_reason' IS DISTINCT FROM 'pause'
         -- A message that came after the call was claimed is still to be answered.
         AND NOT EXISTS (
-          SELECT FROM message_store.messages AS said
+          SELECT FROM messagedb_agent.events AS said
           WHERE said.stream_name = event.stream_name AND said.type = 'UserMessageAdded'
             AND said.position < event.position AND said.position > (
-              SELECT max(claim.position) FROM message_store.messages AS claim
+              SELECT max(claim.position) FROM messagedb_agent.events AS claim
               WHERE claim.stream_name = event.stream_name AND claim.type = 'LLMCallRequested'
                 AND claim.position < event.position)))
   ORDER BY event.position LIMIT 1
@@ -58,7 +58,7 @@ LEFT JOIN LATERAL (
   -- The calls of the latest answer, if each that is open waits for a person.
   SELECT count(*) FILTER (WHERE asked.decision = 'pending') AS calls
   FROM jsonb_array_elements((
-    SELECT event.data -> 'tool_calls' FROM message_store.messages AS event
+    SELECT event.data -> 'tool_calls' FROM messagedb_agent.events AS event
     WHERE event.stream_name = run.stream_name AND event.position > run.position
       AND event.type = 'LLMResponseReceived' AND messagedb_agent.asks_for_tools(event.data)
     ORDER BY event.position DESC LIMIT 1)) AS call
@@ -70,7 +70,7 @@ LEFT JOIN LATERAL (
   ) AS asked ON true
   HAVING count(*) = count(*) FILTER (
     WHERE asked.decision = 'pending' OR EXISTS (
-      SELECT FROM message_store.messages AS outcome
+      SELECT FROM messagedb_agent.events AS outcome
       WHERE outcome.stream_name = run.stream_name AND outcome.position > run.position
         AND outcome.type IN ('ToolExecutionCompleted', 'ToolExecutionFailed', 'ToolExecutionRejected')
         AND coalesce(outcome.metadata ->> 'tool_call_id', outcome.metadata ->> 'tool_id')

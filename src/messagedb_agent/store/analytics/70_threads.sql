@@ -22,7 +22,11 @@ SELECT
   thread.error_count,
   waiting.pending_approvals,
   thread.total_tokens,
-  thread.forked_from
+  thread.forked_from,
+  EXISTS (
+    SELECT FROM messagedb_agent.archive AS kept
+    WHERE kept.stream_name = thread.stream_name AND kept.position = 0
+  ) AS archived
 FROM (
   SELECT
     stream_name,
@@ -63,7 +67,7 @@ FROM (
       FILTER (WHERE type IN ('TurnInterrupted', 'LimitReached', 'LLMCallFailed',
         'UserMessageAdded', 'TurnResumed', 'LLMCallRequested', 'LLMCallStarted',
         'LLMResponseReceived')))[1] AS turn
-  FROM message_store.messages
+  FROM messagedb_agent.events
   GROUP BY stream_name
   -- Streams of other programs share the table.
   HAVING bool_or(type IN ('SessionStarted', 'ThreadForked', 'UserMessageAdded'))

@@ -11,8 +11,9 @@ from psycopg import errors
 from psycopg.rows import tuple_row
 
 from messagedb_agent.errors import StoreUnavailableError
+from messagedb_agent.store.archive.installer import archive_sql
 
-REVISION = 2
+REVISION = 3
 """Raise it with every change of the SQL files: older views are then replaced."""
 
 VIEWS = ("threads", "turns", "runs", "steps", "tool_calls", "approvals", "usage")
@@ -31,13 +32,6 @@ _FILES = (
 )
 _MARK = "messagedb-agent analytics, revision {}"
 _LOCK = (0x4D444220, 4)
-_MAKE_ROOM = """
-    DO $$ BEGIN
-      IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'messagedb_agent') THEN
-        CREATE SCHEMA messagedb_agent;
-      END IF;
-    END $$
-"""
 
 
 def views_revision(connection: psycopg.Connection[Any]) -> int | None:
@@ -91,7 +85,8 @@ def _is_settled(connection: psycopg.Connection[Any]) -> bool:
 
 
 def _replace(connection: psycopg.Connection[Any]) -> None:
-    connection.execute(_MAKE_ROOM)
+    # The views are about archived threads, too.
+    connection.execute(archive_sql())
     for name in VIEWS:
         # Not CASCADE: what somebody built on a view is theirs.
         connection.execute(f"DROP VIEW IF EXISTS messagedb_agent.{name}".encode())
