@@ -21,19 +21,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from messagedb_agent.engine.agent import Agent
-from messagedb_agent.engine.fencing import model_claim, takes_messages, tool_claim
+from messagedb_agent.engine.fencing import (
+    CLAIMS,
+    claims_of,
+    model_claim,
+    takes_messages,
+    tool_claim,
+)
 from messagedb_agent.engine.recorder import Recorder
 from messagedb_agent.engine.session import add_message, start_session
 from messagedb_agent.engine.thread import AgentThread
 from messagedb_agent.errors import ClaimLostError
 from messagedb_agent.events import (
+    LLMCallFailed,
     LLMCallRequested,
     LLMResponseReceived,
     SessionCompleted,
+    ThreadRewound,
     ToolApprovalRequested,
     ToolCall,
     ToolExecutionCompleted,
+    ToolExecutionFailed,
+    ToolExecutionRejected,
     ToolExecutionRequested,
+    TurnInterrupted,
     UnknownEvent,
     UserMessageAdded,
 )
@@ -268,6 +279,31 @@ def test_the_claim_of_a_tool_call_is_taken_by_its_own_like_only(
     mine = THREAD_STATE.fold([ASKED, CLAIMED, CALLS, RUN_A])
 
     assert tool_claim(mine, "a")(THREAD_STATE.fold(since, start=mine)) is stands
+
+
+SINCE = (
+    *PASSING_BY, CLAIMED, CALLS, LLMResponseReceived(), LLMCallFailed(error_message="no"),
+    RUN_A, RUN_B, DONE_A, DONE_B, ToolExecutionFailed(tool_name="look", tool_call_id="a"),
+    ToolExecutionRejected(tool_call_id="a"), TurnInterrupted(), SessionCompleted(),
+)  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(SINCE), max_size=6))
+def test_what_a_transaction_folds_says_the_same_of_a_claim_as_the_whole_state(
+    since: list[Event],
+) -> None:
+    mine = THREAD_STATE.fold([ASKED, CLAIMED, CALLS, RUN_A])
+    stands = tool_claim(mine, "a")
+
+    newest = CLAIMS.fold(since, start=claims_of(mine))
+    assert stands(newest) is stands(THREAD_STATE.fold(since, start=mine))
+
+
+def test_a_history_that_was_left_behind_takes_the_claims_in_it_along() -> None:
+    mine = THREAD_STATE.fold([ASKED, CLAIMED, CALLS, RUN_A])
+
+    newest = CLAIMS.fold([ThreadRewound(to_position=2)], start=claims_of(mine))
+    assert not tool_claim(mine, "a")(newest)
 
 
 def recorder_of(store: EventStore, stream: str) -> Recorder:
