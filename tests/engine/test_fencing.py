@@ -158,7 +158,6 @@ def test_in_no_order_is_a_transactional_call_done_twice_or_in_vain(
         assert violations(list(store.read(stream))) == []
         results = [e for e in events_of(store, stream) if isinstance(e, ToolExecutionCompleted)]
         assert stage.effects == [e.call_id for e in results if e.tool_name == "book"]
-    print(orders)
     assert orders >= at_least
 
 
