@@ -19,7 +19,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import pytest
 from psycopg.pq import TransactionStatus
 
-from messagedb_agent.engine.jobs import Job
+from messagedb_agent.engine.jobs import Ended, Job
 from messagedb_agent.errors import ClaimLostError
 from messagedb_agent.events.base import RecordedEvent
 from messagedb_agent.store.base import EventStore, NewEvent
@@ -30,15 +30,19 @@ Actor: TypeAlias = Callable[[EventStore], object]
 PATIENCE = 20.0
 
 
+What: TypeAlias = Literal["acts", "waits for its cue", "waits for its calls", "reports", "left"]
+
+
 class _News(NamedTuple):
     actor: int
-    what: Literal["acts", "waits for its cue", "waits for its calls", "left"]
-    employer: int = -1
+    what: What
+    employer: int | None = None
 
 
 class _Role(NamedTuple):
     stage: Stage
     actor: int
+    employer: int | None = None
 
 
 _CALLS = 10
@@ -114,12 +118,13 @@ class Stage(StoreWrapper):
         while acting or waiting:
             while acting:
                 actor, what, employer = self._news.get(timeout=PATIENCE)
+                if what == "reports":
+                    acting |= employing & {employer}
+                    employing -= acting
+                    continue
                 (acting.add if what == "acts" else acting.discard)(actor)
                 waiting |= {actor} if what == "waits for its cue" else set()
                 employing |= {actor} if what == "waits for its calls" else set()
-                if what == "left" and employer in employing:
-                    employing.discard(employer)
-                    acting.add(employer)
             if waiting:
                 chosen = self._choose(sorted(waiting))
                 waiting.discard(chosen)
@@ -144,11 +149,8 @@ class Stage(StoreWrapper):
         self._news.put(_News(number, "acts"))
         return number
 
-    def dismiss(self, actor: int, employer: int) -> None:
-        self._news.put(_News(actor, "left", employer))
-
-    def wait_for_calls(self, actor: int) -> None:
-        self._news.put(_News(actor, "waits for its calls"))
+    def tell(self, actor: int, what: What, employer: int | None = None) -> None:
+        self._news.put(_News(actor, what, employer))
 
     def wait_for_the_cue(self) -> None:
         role = _role.get()
@@ -201,24 +203,30 @@ class _StagedJob(Job):
         if self._employer is None:
             super().perform()
             return
-        stage, employer = self._employer
-        _role.set(_Role(stage, self._actor))
+        stage, employer, _ = self._employer
+        _role.set(_Role(stage, self._actor, employer))
         try:
             stage.wait_for_the_cue()
             super().perform()
         finally:
-            stage.dismiss(self._actor, employer)
+            stage.tell(self._actor, "left")
 
 
 class _StagedQueue(queue.SimpleQueue[Any]):
-    """Tells that a driver waits for its calls, so that it is their turn."""
+    """Tells that a driver waits for its calls, so that it is their turn, and that it may go on."""
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
         role = _role.get()
         if role is not None and self.empty():
-            role.stage.wait_for_calls(role.actor)
+            role.stage.tell(role.actor, "waits for its calls")
             timeout = PATIENCE
         return super().get(block, timeout)
+
+    def put(self, item: Any, *more: Any) -> None:
+        role = _role.get()
+        if role is not None and role.employer is not None and isinstance(item, Ended):
+            role.stage.tell(role.actor, "reports", role.employer)
+        super().put(item, *more)
 
 
 @pytest.fixture
