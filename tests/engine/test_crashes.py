@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import pytest
 
@@ -16,6 +18,7 @@ from messagedb_agent.events import (
     ToolExecutionFailed,
     ToolExecutionRequested,
 )
+from messagedb_agent.events.base import RecordedEvent
 from messagedb_agent.llm.scripted import ScriptedModel
 from messagedb_agent.store.memory import MemoryStore
 from messagedb_agent.tools import Tool, ToolContext, tool
@@ -34,6 +37,8 @@ from tests.engine.helpers import (
     say,
     violations,
 )
+
+PATIENCE = 20.0
 
 SCRIPT = [
     calls(call("look", "a", at="x"), call("look", "b", at="y")),
@@ -283,6 +288,69 @@ def test_a_probe_and_a_failure_at_once_need_no_run_in_between(
 
     assert go_on(memory, stream, agent).response == "done"
     assert violations(list(memory.read(stream))) == []
+
+
+def test_a_slow_probe_does_not_delay_the_record_of_what_another_found(
+    memory: MemoryStore, stream: str
+) -> None:
+    recorded = threading.Event()
+
+    def watch(record: RecordedEvent) -> None:
+        if isinstance(record.event, ToolExecutionCompleted) and record.event.call_id == "b":
+            recorded.set()
+
+    def find(arguments: Mapping[str, Any], _context: ToolContext) -> object:
+        return recorded.wait(PATIENCE) if arguments["at"] == "slowly" else "found"
+
+    @tool(permission="allow", recovery="probe", probe=find)
+    def probed(at: str) -> str:
+        """Do something that can be found out about."""
+        return f"ran {at}"
+
+    made = calls(call("probed", "a", at="slowly"), call("probed", "b", at="quickly"))
+    agent = agent_of(ScriptedModel([made, {"text": "done"}]), probed)
+    with pytest.raises(Crash):
+        say(CrashingStore(memory, 2, "before"), stream, "hi", agent)
+
+    with AgentThread(memory, stream, observers=[watch]) as thread:
+        assert thread.run(agent).response == "done"
+    assert list(outcomes(memory, stream)) == ["b", "a"]
+    results = [e.result for e in events_of(memory, stream) if isinstance(e, ToolExecutionCompleted)]
+    assert results == ["found", True]
+
+
+def test_a_probe_that_does_not_end_in_time_has_found_nothing_out(
+    memory: MemoryStore, stream: str
+) -> None:
+    never = threading.Event()
+
+    @tool(
+        permission="allow",
+        recovery="probe",
+        timeout=0.05,
+        probe=lambda _arguments, _context: never.wait(PATIENCE),
+    )
+    def probed() -> str:
+        """Do something that can be found out about."""
+        return "ran again"
+
+    model = interrupted(memory, stream, probed)
+
+    assert go_on(memory, stream, agent_of(model, probed)).response == "done"
+    never.set()
+    outcome = outcomes(memory, stream)["a"]
+    assert isinstance(outcome, ToolExecutionFailed)
+    assert (outcome.error_type, "0.05 seconds" in outcome.error_message) == ("interrupted", True)
+
+
+def test_an_event_tells_that_a_probe_found_the_result(memory: MemoryStore, stream: str) -> None:
+    probed = probing("it was done")
+    model = interrupted(memory, stream, probed)
+    go_on(memory, stream, agent_of(model, probed, look))
+
+    outcome = outcomes(memory, stream)["a"]
+    assert isinstance(outcome, ToolExecutionCompleted)
+    assert outcome.probed
 
 
 def test_a_thread_that_is_only_opened_is_not_changed(memory: MemoryStore, stream: str) -> None:

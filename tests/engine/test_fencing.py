@@ -1,18 +1,17 @@
 """
 Two drivers and a user, in every order in which they can meet.
 
-The real engine runs, on a store that lets one of them through at a time, in the order that a
-search chooses. The search tries all orders in which nobody is held up more than a few times;
-MESSAGEDB_AGENT_TEST_SWITCHES=99 lifts that bound, which takes minutes. The drivers do not see
-each other's lock, as a process that was stopped and continued does not.
+The real engine runs, on a stage that lets one of them through at a time, in the order that a
+search chooses; calls of transactional tools have a part of their own. The search tries all
+orders in which nobody is held up more than a few times; MESSAGEDB_AGENT_TEST_SWITCHES=99 lifts
+that bound, which takes minutes. The drivers do not see each other's lock, as a process that was
+stopped and continued does not.
 """
 
 from __future__ import annotations
 
 import os
-import queue
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -21,19 +20,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from messagedb_agent.engine.agent import Agent
-from messagedb_agent.engine.fencing import model_claim, takes_messages, tool_claim
+from messagedb_agent.engine.fencing import (
+    CLAIMS,
+    claims_of,
+    model_claim,
+    takes_messages,
+    tool_claim,
+)
 from messagedb_agent.engine.recorder import Recorder
 from messagedb_agent.engine.session import add_message, start_session
 from messagedb_agent.engine.thread import AgentThread
 from messagedb_agent.errors import ClaimLostError
 from messagedb_agent.events import (
+    LLMCallFailed,
     LLMCallRequested,
     LLMResponseReceived,
     SessionCompleted,
+    ThreadRewound,
     ToolApprovalRequested,
     ToolCall,
     ToolExecutionCompleted,
+    ToolExecutionFailed,
+    ToolExecutionRejected,
     ToolExecutionRequested,
+    TurnInterrupted,
     UnknownEvent,
     UserMessageAdded,
 )
@@ -41,7 +51,7 @@ from messagedb_agent.events.base import Event, RecordedEvent
 from messagedb_agent.projections.thread_state import THREAD_STATE
 from messagedb_agent.store.base import EventStore, NewEvent
 from messagedb_agent.store.memory import MemoryStore
-from messagedb_agent.tools import tool
+from messagedb_agent.tools import ToolContext, tool
 from tests.engine.helpers import (
     StoreWrapper,
     agent_of,
@@ -52,115 +62,11 @@ from tests.engine.helpers import (
     is_answered,
     violations,
 )
+from tests.engine.stage import Actor, Search, Stage, Transaction, tools_on_stage
+
+__all__ = ["tools_on_stage"]
 
 SWITCHES = int(os.environ.get("MESSAGEDB_AGENT_TEST_SWITCHES", "0"))
-
-Actor = Callable[[EventStore], object]
-
-
-class _AlwaysHeld:
-    def is_held(self) -> bool:
-        return True
-
-    def release(self) -> None:
-        pass
-
-
-class Stage(StoreWrapper):
-    """Lets its actors through to the store one operation at a time, as `choose` says."""
-
-    def __init__(self, store: EventStore, choose: Callable[[Sequence[int]], int]) -> None:
-        super().__init__(store)
-        self._choose = choose
-        self._numbers: dict[int, int] = {}
-        self._news: queue.SimpleQueue[tuple[int, bool]] = queue.SimpleQueue()
-        self._gates: list[threading.Semaphore] = []
-        self.errors: list[BaseException] = []
-
-    def play(self, actors: Sequence[Actor]) -> None:
-        self._gates = [threading.Semaphore(0) for _ in actors]
-        threads = [
-            threading.Thread(target=self._act, args=(number, actor), daemon=True)
-            for number, actor in enumerate(actors)
-        ]
-        for thread in threads:
-            thread.start()
-        acting, waiting = set(range(len(actors))), set[int]()
-        while acting or waiting:
-            while acting:
-                number, goes_on = self._news.get(timeout=20)
-                acting.discard(number)
-                waiting |= {number} if goes_on else set()
-            if waiting:
-                chosen = self._choose(sorted(waiting))
-                waiting.discard(chosen)
-                acting.add(chosen)
-                self._gates[chosen].release()
-        for thread in threads:
-            thread.join(20)
-
-    def _act(self, number: int, actor: Actor) -> None:
-        self._numbers[threading.get_ident()] = number
-        try:
-            actor(self)
-        except ClaimLostError:
-            pass
-        except BaseException as error:  # noqa: BLE001 - told by the test's own thread
-            self.errors.append(error)
-        finally:
-            self._news.put((number, False))
-
-    def _wait_for_the_cue(self) -> None:
-        number = self._numbers.get(threading.get_ident())
-        if number is not None:
-            self._news.put((number, True))
-            self._gates[number].acquire()
-
-    def append(
-        self, stream_name: str, events: Sequence[NewEvent], **more: Any
-    ) -> tuple[RecordedEvent, ...]:
-        self._wait_for_the_cue()
-        return super().append(stream_name, events, **more)
-
-    def read(self, stream_name: str, **more: Any) -> Iterator[RecordedEvent]:
-        self._wait_for_the_cue()
-        return super().read(stream_name, **more)
-
-    def lock(self, _stream_name: str) -> _AlwaysHeld:
-        return _AlwaysHeld()
-
-
-class Search:
-    """Goes through all sequences of choices, depth first, at most so many of them unforced."""
-
-    def __init__(self, switches: int) -> None:
-        self._switches = switches
-        self._plan: list[int] = []
-        self._taken: list[tuple[int, int]] = []
-
-    def orders(self) -> Iterator[Callable[[Sequence[int]], int]]:
-        while True:
-            self._taken, self._left, self._last = [], self._switches, -1
-            yield self._choose
-            while self._taken and self._taken[-1][0] + 1 == self._taken[-1][1]:
-                self._taken.pop()
-            if not self._taken:
-                return
-            self._plan = [choice for choice, _ in self._taken]
-            self._plan[-1] += 1
-
-    def _choose(self, waiting: Sequence[int]) -> int:
-        # Going on with the same actor comes first; leaving it while it could go on is a switch.
-        options = sorted(waiting, key=lambda actor: (actor != self._last, actor))
-        if self._last in waiting and not self._left:
-            options = options[:1]
-        place = len(self._taken)
-        choice = self._plan[place] if place < len(self._plan) else 0
-        self._taken.append((choice, len(options)))
-        if self._last in waiting and options[choice] != self._last:
-            self._left -= 1
-        self._last = options[choice]
-        return self._last
 
 
 @tool(permission="allow", recovery="retry")
@@ -218,6 +124,43 @@ def test_in_no_order_do_two_drivers_and_a_user_spoil_a_history(
     assert orders >= at_least
 
 
+@tool(permission="allow", transactional=True)
+def book(context: ToolContext) -> str:
+    """Do something that counts once it is committed."""
+    connection: object = context.connection
+    assert isinstance(connection, Transaction)
+    connection.effects.append(context.tool_call_id)
+    return "booked"
+
+
+@pytest.mark.usefixtures("tools_on_stage")
+@pytest.mark.parametrize(
+    ("made", "others", "switches", "at_least"),
+    [(["book"], (user,), SWITCHES or 2, 500), (["book", "look"], (), SWITCHES or 1, 100)],
+    ids=["a call", "a call beside another"],
+)
+def test_in_no_order_is_a_transactional_call_done_twice_or_in_vain(
+    made: list[str], others: Sequence[Callable[[str], Actor]], switches: int, at_least: int
+) -> None:
+    arguments = {"book": {}, "look": {"at": "x"}}
+    script = [calls(*(call(name, name, **arguments[name]) for name in made)), *TALK]
+    orders = 0
+    for choose in Search(switches).orders():
+        orders += 1
+        store = MemoryStore()
+        stream = f"engine:v0-{start_session(store, 'first', category='engine')}"
+        stage = Stage(store, choose)
+        agent = agent_of(script, look, book)
+        drivers = [driver(agent, stream), driver(agent, stream)]
+        stage.play([*drivers, *(other(stream) for other in others)])
+
+        assert stage.errors == []
+        assert violations(list(store.read(stream))) == []
+        results = [e for e in events_of(store, stream) if isinstance(e, ToolExecutionCompleted)]
+        assert stage.effects == [e.call_id for e in results if e.tool_name == "book"]
+    assert orders >= at_least
+
+
 ASKED = UserMessageAdded(message="hi")
 CLAIMED = LLMCallRequested()
 CALLS = LLMResponseReceived(tool_calls=(ToolCall("a", "look", {}), ToolCall("b", "look", {})))
@@ -268,6 +211,31 @@ def test_the_claim_of_a_tool_call_is_taken_by_its_own_like_only(
     mine = THREAD_STATE.fold([ASKED, CLAIMED, CALLS, RUN_A])
 
     assert tool_claim(mine, "a")(THREAD_STATE.fold(since, start=mine)) is stands
+
+
+SINCE = (
+    *PASSING_BY, CLAIMED, CALLS, LLMResponseReceived(), LLMCallFailed(error_message="no"),
+    RUN_A, RUN_B, DONE_A, DONE_B, ToolExecutionFailed(tool_name="look", tool_call_id="a"),
+    ToolExecutionRejected(tool_call_id="a"), TurnInterrupted(), SessionCompleted(),
+)  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(SINCE), max_size=6))
+def test_what_a_transaction_folds_says_the_same_of_a_claim_as_the_whole_state(
+    since: list[Event],
+) -> None:
+    mine = THREAD_STATE.fold([ASKED, CLAIMED, CALLS, RUN_A])
+    stands = tool_claim(mine, "a")
+
+    newest = CLAIMS.fold(since, start=claims_of(mine))
+    assert stands(newest) is stands(THREAD_STATE.fold(since, start=mine))
+
+
+def test_a_history_that_was_left_behind_takes_the_claims_in_it_along() -> None:
+    mine = THREAD_STATE.fold([ASKED, CLAIMED, CALLS, RUN_A])
+
+    newest = CLAIMS.fold([ThreadRewound(to_position=2)], start=claims_of(mine))
+    assert not tool_claim(mine, "a")(newest)
 
 
 def recorder_of(store: EventStore, stream: str) -> Recorder:

@@ -5,17 +5,14 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any
 
-import psycopg
 import pytest
 
 from messagedb_agent.engine.contents import Contents
 from messagedb_agent.engine.session import interrupt_session
 from messagedb_agent.engine.thread import AgentThread
-from messagedb_agent.engine.threads import _Worker
-from messagedb_agent.errors import ClaimLostError, ToolError
+from messagedb_agent.errors import ToolError
 from messagedb_agent.events import (
     LLMCallFailed,
     LLMResponseReceived,
@@ -33,14 +30,13 @@ from messagedb_agent.projections.messages import ToolResult
 from messagedb_agent.store.base import NewEvent
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.memory import MemoryStore
-from messagedb_agent.tools import Tool, ToolContext, tool
+from messagedb_agent.tools import ToolContext, tool
 from tests.engine.helpers import (
     agent_of,
     call,
     calls,
     events_of,
     go_on,
-    kinds_of,
     outcomes,
     say,
     violations,
@@ -276,225 +272,6 @@ def test_somebody_elsewhere_stops_a_step_within_a_second_or_so(
 
     assert result.stop == "interrupted"
     assert_interrupted(memory, stream)
-
-
-# Transactional tools
-
-
-@pytest.fixture
-def ledger(message_db: dict[str, Any]) -> Iterator[psycopg.Connection[Any]]:
-    """A table that tools write to, looked at from outside."""
-    with psycopg.connect(**message_db, autocommit=True) as connection:
-        connection.execute("CREATE TABLE IF NOT EXISTS ledger (entry text)")
-        connection.execute("TRUNCATE ledger")
-        yield connection
-
-
-def entries(ledger: psycopg.Connection[Any]) -> list[str]:
-    return [row[0] for row in ledger.execute("SELECT entry FROM ledger ORDER BY 1")]
-
-
-@tool(permission="allow", transactional=True)
-def book(entry: str, context: ToolContext) -> str:
-    """Write an entry into the ledger; "bad" ones are refused after they were written."""
-    assert context.connection is not None
-    context.connection.execute("INSERT INTO ledger VALUES (%s)", (entry,))
-    if entry == "bad":
-        raise ToolError("that is no entry")
-    if entry == "syntax":
-        context.connection.execute("SELEC")
-    if entry == "commit":
-        context.connection.commit()
-    if entry.isupper():
-        with suppress(psycopg.Error):
-            context.connection.execute(entry.encode())
-        context.connection.execute("INSERT INTO ledger VALUES ('later')")
-    return f"booked {entry}"
-
-
-def test_the_effect_of_a_transactional_tool_and_its_event_are_there_together(
-    client: MessageDBClient, ledger: psycopg.Connection[Any], stream: str
-) -> None:
-    made = calls(call("book", "a", entry="one"), call("book", "b", entry="two"))
-    result = say(client, stream, "hi", agent_of([made, {"text": "done"}], book))
-
-    assert result.response == "done"
-    assert entries(ledger) == ["one", "two"]
-    assert [type(event) for event in outcomes(client, stream).values()] == [
-        ToolExecutionCompleted
-    ] * 2
-    assert violations(list(client.read(stream))) == []
-
-
-@pytest.mark.parametrize(
-    "entry",
-    ["bad", "syntax", "commit", "COMMIT", "ROLLBACK", "COMMIT AND CHAIN", "ROLLBACK AND CHAIN"],
-)
-def test_the_effect_of_a_transactional_tool_that_fails_is_undone(
-    client: MessageDBClient, ledger: psycopg.Connection[Any], stream: str, entry: str
-) -> None:
-    made = calls(call("book", "a", entry=entry), call("book", "b", entry="good"))
-    result = say(client, stream, "hi", agent_of([made, {"text": "done"}], book))
-
-    assert result.response == "done"
-    assert entries(ledger) == ["good"]
-    assert type(outcomes(client, stream)["a"]) is ToolExecutionFailed
-    assert violations(list(client.read(stream))) == []
-
-
-def test_the_effect_of_a_transactional_tool_whose_claim_was_lost_is_undone(
-    client: MessageDBClient, ledger: psycopg.Connection[Any], stream: str
-) -> None:
-    @tool(permission="allow", transactional=True)
-    def overtaken(context: ToolContext) -> str:
-        """Write while another process takes the call over."""
-        assert context.connection is not None
-        context.connection.execute("INSERT INTO ledger VALUES ('mine')")
-        claim = ToolExecutionRequested(tool_name="overtaken", tool_call_id="a", attempt=2)
-        client.append(stream, [NewEvent(event=claim)])
-        return "too late"
-
-    with pytest.raises(ClaimLostError):
-        say(client, stream, "hi", agent_of([calls(call("overtaken", "a"))], overtaken))
-
-    assert entries(ledger) == []
-    assert outcomes(client, stream) == {}
-
-
-def test_a_run_that_was_overtaken_while_it_was_cut_off_records_no_second_outcome(
-    client: MessageDBClient, stream: str
-) -> None:
-    over = threading.Event()
-
-    @tool(permission="allow")
-    def slow() -> str:
-        """Answer when somebody else has answered."""
-        assert over.wait(PATIENCE)
-        return "late"
-
-    @tool(permission="allow", transactional=True)
-    def cut_off(context: ToolContext) -> None:
-        """Lose the connection while another process takes both calls over."""
-        for name in ("slow", "cut_off"):
-            claim = ToolExecutionRequested(tool_name=name, tool_call_id=name, attempt=2)
-            done = ToolExecutionCompleted(tool_name=name, tool_call_id=name, result="theirs")
-            client.append(stream, [NewEvent(event=claim), NewEvent(event=done)])
-        over.set()
-        assert context.connection is not None
-        context.connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
-
-    made = calls(call("slow", "slow"), call("cut_off", "cut_off"))
-    with pytest.raises(ClaimLostError):
-        say(client, stream, "hi", agent_of([made, {"text": "on"}], slow, cut_off))
-
-    assert violations(list(client.read(stream))) == []
-
-
-def test_a_message_that_arrives_meanwhile_undoes_nothing(
-    client: MessageDBClient, ledger: psycopg.Connection[Any], stream: str
-) -> None:
-    @tool(permission="allow", transactional=True)
-    def patient(context: ToolContext) -> str:
-        """Write while the user goes on talking."""
-        assert context.connection is not None
-        context.connection.execute("INSERT INTO ledger VALUES ('mine')")
-        client.append(stream, [NewEvent(event=UserMessageAdded(message="and another"))])
-        return "ok"
-
-    model = ScriptedModel([calls(call("patient", "a")), {"text": "both"}])
-    result = say(client, stream, "hi", agent_of(model, patient))
-
-    assert (result.response, entries(ledger)) == ("both", ["mine"])
-    assert violations(list(client.read(stream))) == []
-
-
-def test_a_transactional_tool_is_run_again_after_a_serialization_failure(
-    client: MessageDBClient, ledger: psycopg.Connection[Any], stream: str
-) -> None:
-    tries: list[int] = []
-
-    @tool(permission="allow", transactional=True)
-    def contended(context: ToolContext) -> int:
-        """Fail as a database does that asks for another try."""
-        assert context.connection is not None
-        tries.append(1)
-        context.connection.execute("INSERT INTO ledger VALUES ('mine')")
-        if len(tries) < 3:
-            context.connection.execute(
-                "DO $$BEGIN RAISE EXCEPTION 'conflict' USING ERRCODE = '40001'; END$$"
-            )
-        return len(tries)
-
-    say(client, stream, "hi", agent_of([calls(call("contended", "a")), {"text": "ok"}], contended))
-
-    outcome = outcomes(client, stream)["a"]
-    assert isinstance(outcome, ToolExecutionCompleted)
-    assert (outcome.result, entries(ledger)) == (3, ["mine"])
-    assert kinds_of(client, stream).count("ToolExecutionRequested") == 1
-
-
-def test_a_transactional_tool_needs_a_store_with_a_database(
-    memory: MemoryStore, stream: str
-) -> None:
-    made = calls(call("book", "a", entry="one"))
-    say(memory, stream, "hi", agent_of([made, {"text": "done"}], book))
-
-    outcome = outcomes(memory, stream)["a"]
-    assert isinstance(outcome, ToolExecutionFailed)
-    assert "database" in outcome.error_message
-
-
-def test_a_transactional_call_does_not_keep_a_result_that_was_there_before_it_from_the_record(
-    client: MessageDBClient, monkeypatch: pytest.MonkeyPatch, stream: str
-) -> None:
-    seen: list[str] = []
-    pause = threading.Event()
-    monkeypatch.setattr(_Worker, "_idle", [])
-
-    @tool(permission="allow")
-    def quick() -> str:
-        """Answer at once."""
-        return "quick"
-
-    @tool(permission="allow", transactional=True)
-    def first(context: ToolContext) -> None:
-        """End after the quick one, whose thread is idle once it has handed its result over."""
-        assert context.connection is not None
-        assert any(_Worker._idle or pause.wait(0.01) for _ in range(1000))
-
-    @tool(permission="allow", transactional=True)
-    def second(context: ToolContext) -> None:
-        """See what is recorded by now."""
-        assert context.connection is not None
-        seen.extend(str(key) for key in outcomes(client, stream))
-
-    made = calls(call("quick", "a"), call("first", "b"), call("second", "c"))
-    say(client, stream, "hi", agent_of([made, {"text": "done"}], quick, first, second))
-
-    assert sorted(seen) == ["a", "b"]
-    assert violations(list(client.read(stream))) == []
-
-
-def test_transactional_and_other_calls_of_one_response_all_end(
-    client: MessageDBClient, ledger: psycopg.Connection[Any], stream: str
-) -> None:
-    @tool(permission="allow")
-    def plain() -> str:
-        """Do nothing much."""
-        return "plain"
-
-    made = calls(
-        call("plain", "a"),
-        call("book", "b", entry="x"),
-        call("plain", "c"),
-        call("book", "d", entry="bad"),
-    )
-    tools: tuple[Tool, ...] = (plain, book)
-
-    assert say(client, stream, "hi", agent_of([made, {"text": "done"}], *tools)).response == "done"
-    assert set(outcomes(client, stream)) == {"a", "b", "c", "d"}
-    assert entries(ledger) == ["x"]
-    assert violations(list(client.read(stream))) == []
 
 
 @pytest.mark.parametrize("transactional", [False, True])

@@ -28,6 +28,7 @@ from messagedb_agent.llm.scripted import ScriptedModel
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.stream import parse_stream_name
 from messagedb_agent.tools import ToolContext, ToolRegistry, tool
+from tests.engine.helpers import new_stream
 
 LOCK_PATIENCE_SECONDS = 30.0
 MOMENT = 0.005
@@ -46,6 +47,7 @@ SCRIPT: list[dict[str, Any]] = [
         "tool_calls": [
             *map(_call, ("probed", "doubtful", "guarded", "look")),
             _call("book", entry="two"),
+            _call("book", entry="loudly"),
         ],
         "delay_seconds": MOMENT,
         "errors": [{"error_type": "overloaded"}],
@@ -53,7 +55,7 @@ SCRIPT: list[dict[str, Any]] = [
     {"text": "all booked", "delay_seconds": MOMENT},
     *[{"text": "noted", "delay_seconds": MOMENT}] * 300,
 ]
-CALLS = 8
+CALLS = 9
 ANSWERS = 3
 
 
@@ -88,9 +90,14 @@ def do(context: ToolContext) -> str:
 
 @tool(permission="allow", transactional=True)
 def book(entry: str, context: ToolContext) -> str:
-    """Write an entry into the ledger."""
+    """Write an entry into the ledger; loudly, with an event that locks the category from there."""
     assert context.connection is not None
     context.connection.execute("INSERT INTO bookings VALUES (%s, %s)", (context.thread_id, entry))
+    if entry == "loudly":
+        context.connection.execute(
+            "SELECT message_store.write_message(gen_random_uuid()::text, %s, 'Booked', '{}')",
+            (new_stream(),),
+        )
     return do(context)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -90,6 +91,40 @@ def test_a_reader_that_stops_halfway_holds_no_connection(message_db: dict[str, A
         next(reader)
 
         assert client.version(stream) == 1
+
+
+def test_transactions_leave_a_connection_to_all_else(message_db: dict[str, Any]) -> None:
+    stream = new_stream()
+    begun, over = threading.Event(), threading.Event()
+    with MessageDBClient(message_db, max_connections=2) as client:
+
+        def follow() -> None:
+            begun.set()
+            with client.transaction() as connection:
+                connection.execute("SELECT 1")
+            over.set()
+
+        with client.transaction():
+            threading.Thread(target=follow, daemon=True).start()
+            assert begun.wait(20)
+            client.append(stream, [said("beside it")])
+            assert not over.is_set()
+
+        assert over.wait(20)
+        assert client.version(stream) == 0
+
+
+def test_a_transaction_that_gets_no_connection_says_so(
+    message_db: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("messagedb_agent.store.client.TRANSACTION_PATIENCE_SECONDS", 0.01)
+    with (
+        MessageDBClient(message_db, max_connections=2) as client,
+        client.transaction(),
+        pytest.raises(StoreUnavailableError, match="transactions keep"),
+        client.transaction(),
+    ):
+        pass
 
 
 def test_events_join_the_callers_transaction(

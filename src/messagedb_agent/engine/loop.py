@@ -65,28 +65,21 @@ class Loop(msgspec.Struct, frozen=True):
                 model = ModelStep(self.agent, self.memory, self.contents)
                 return model.run(decision, self.recorder.state, self.recorder.position, self.around)
             case RunTools():
-                return ToolStep(self.agent, self.store).run(decision, self.around)
+                return self._tools().run(decision, self.around)
             case ProbeTools():
-                probe = ProbeStep(ToolStep(self.agent, self.store))
-                return probe.run(decision, self.recorder.state, self.around)
+                return ProbeStep(self._tools()).run(decision, self.recorder.state, self.around)
             case _:
                 raise AssertionError(f"no step for {decision}")
+
+    def _tools(self) -> ToolStep:
+        return ToolStep(self.agent, self.store, self.recorder.foothold, self.discretion)
 
     def _take(self, step: Step) -> None:
         """Record what a step yields, and let it go on only while that worked."""
         try:
             yielded = self.around.advance(step, None)
-            while True:
-                try:
-                    if not self._write(yielded):
-                        return
-                except Exception as error:
-                    if not (isinstance(yielded, Outcome) and yielded.connection):
-                        raise
-                    # The transaction is the step's: it rolls back, and may know how to go on.
-                    yielded = step.throw(error)
-                else:
-                    yielded = self.around.advance(step, self.recorder.state)
+            while self._write(yielded):
+                yielded = self.around.advance(step, self.recorder.state)
         except StopIteration:
             return
         finally:
@@ -101,12 +94,9 @@ class Loop(msgspec.Struct, frozen=True):
                 return recorder.flush()
             case Committed():
                 recorder.catch_up()
-            case Outcome(events=events, stands=stands, connection=None, more=more):
+            case Outcome(events=events, stands=stands, more=more):
                 told = [self.contents.set_aside(self.discretion(event)) for event in events]
                 recorder.conclude(told, stands)
                 if more:
                     recorder.flush()
-            case Outcome(events=events, stands=stands, connection=connection):
-                assert connection is not None
-                recorder.conclude_within(connection, [*map(self.discretion, events)], stands)
         return True

@@ -8,9 +8,10 @@ from typing import Any
 
 import psycopg
 
-from messagedb_agent.engine.fencing import Stands
+from messagedb_agent.engine.fencing import CLAIMS, Stands, claims_of
+from messagedb_agent.engine.foothold import Foothold, claim_lost, new_metadata
 from messagedb_agent.engine.history import advance_thread
-from messagedb_agent.errors import ClaimLostError, OptimisticConcurrencyError
+from messagedb_agent.errors import OptimisticConcurrencyError
 from messagedb_agent.events.base import Event, RecordedEvent
 from messagedb_agent.events.codec import prepare
 from messagedb_agent.projections.base import Projected
@@ -64,6 +65,7 @@ class Recorder:
         self._intentions: list[NewEvent] = []
         self._fences: list[Stands] = []
         self._kept = -1
+        self._annotations: Mapping[str, Any] = {}
         self.state = self._committed.state
 
     @property
@@ -122,7 +124,7 @@ class Recorder:
         """
         assert not self._intentions, "facts come before what is decided from them"
         if not stands(self.state):
-            raise _lost(self.stream_name)
+            raise claim_lost(self.stream_name)
         new = self._new(events)
         self._facts += new
         self._fences.append(stands)
@@ -153,21 +155,11 @@ class Recorder:
                 self._settle_buffer(recorded)
         return not dropped
 
-    def conclude_within(
-        self, connection: psycopg.Connection[Any], events: Sequence[Event], stands: Stands
-    ) -> None:
-        """
-        Record facts in a transaction that somebody else commits; `catch_up` after that.
-
-        The category lock is taken first, so that nothing can come between the check and the
-        write. Raises `ClaimLostError` when the facts may not be recorded any more.
-        """
-        assert self.position == self.version, "nothing is pending before a transaction"
-        connection.execute("SELECT message_store.acquire_lock(%s)", (self.stream_name,))
-        self.catch_up(connection)
-        if not stands(self.state):
-            raise _lost(self.stream_name)
-        self._store.append(self.stream_name, self._new(events), connection=connection)
+    def foothold(self) -> Foothold:
+        """What it takes to conclude a step elsewhere; `catch_up` after that."""
+        assert self.position == self.version, "what is pending would come after the outcome"
+        known = Projected(CLAIMS, claims_of(self.state), self.version)
+        return Foothold(self._store, self.stream_name, known, self._annotations)
 
     def settle(self) -> None:
         """Keep the facts, drop the intentions, and fold what others did: the run stops here."""
@@ -187,20 +179,17 @@ class Recorder:
         if not facts:
             return
         if not all(stands(self.state) for stands in fences):
-            raise _lost(self.stream_name)
+            raise claim_lost(self.stream_name)
         self._facts, self._fences = facts, fences
         self._fold(facts)
 
     def _new(self, events: Sequence[Event]) -> list[NewEvent]:
-        cause = self.position
-        metadata: dict[str, Any] = {"correlationStreamName": self.stream_name}
-        if cause >= 0:
-            metadata["causationMessageStreamName"] = self.stream_name
-            metadata["causationMessagePosition"] = cause
+        metadata = new_metadata(self.stream_name, self.position)
         # Whoever reads the stream later has to come to the same state, down to the order of keys.
         prepared = map(prepare, events)
         new = [NewEvent(event=event, metadata=metadata, data_text=text) for event, text in prepared]
-        metadata.update(self._annotate([(item.id, item.event) for item in new]))
+        self._annotations = self._annotate([(item.id, item.event) for item in new])
+        metadata.update(self._annotations)
         return new
 
     def _fold(self, new: Sequence[NewEvent]) -> None:
@@ -232,9 +221,3 @@ class Recorder:
         for record in recorded:
             for observe in self._observers:
                 observe(record)
-
-
-def _lost(stream_name: str) -> ClaimLostError:
-    return ClaimLostError(
-        f"{stream_name}: another process has taken over this step; its result was dropped"
-    )

@@ -65,12 +65,14 @@ class ToolExecutionCompleted(ToolEvent, frozen=True, kw_only=True):
     """
     The tool answered. `result` is any JSON value; `execution_time_ms` is wall time.
 
-    With `stored` the result is elsewhere, and `result` is the beginning of its text.
+    With `stored` the result is elsewhere, and `result` is the beginning of its text. With
+    `probed` the tool was interrupted, and its probe found the result out.
     """
 
     result: Any = None
     execution_time_ms: float = 0.0
     stored: StoredResult | None = None
+    probed: bool | None = None
 
 
 class ToolResultStored(Event, frozen=True, kw_only=True):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Self, TypeVar
 
 import psycopg
@@ -41,6 +42,9 @@ PageReader = Callable[[psycopg.Connection[Any], str, int], list[EventRow]]
 DEFAULT_PATIENCE_SECONDS = 30.0
 """How long a store that went away is waited for."""
 
+TRANSACTION_PATIENCE_SECONDS = 30.0
+"""How long a transaction is waited for while others keep their connections."""
+
 _POOL_PATIENCE_SECONDS = 0.25
 
 
@@ -51,7 +55,9 @@ class MessageDBClient:
     `conninfo` are libpq parameters (host, port, dbname, user, password, sslmode, …). When
     the server goes away, an operation waits up to `patience_seconds` for it, telling
     `on_wait` once and asking `revive` to bring it back; a write that may or may not have been
-    committed is looked up by its ids. `min_connections` are opened at once and kept.
+    committed is looked up by its ids. `min_connections` are opened at once and kept. Of
+    `max_connections` transactions leave one to all else; so with fewer than two, nothing can be
+    recorded beside a transactional tool.
 
     Safe to share between threads. Close it, or use it as a context manager.
     """
@@ -81,6 +87,7 @@ class MessageDBClient:
             open=False,
             name="messagedb-agent",
         )
+        self._transactions = threading.BoundedSemaphore(max(1, max_connections - 1))
 
     def __enter__(self) -> Self:
         self.open()
@@ -200,11 +207,26 @@ class MessageDBClient:
         Whoever ends it before, by a statement of its own, can't write in the session any more.
         """
         with (
+            self._turn(),
             self.connection() as connection,
             writing_within_only(connection),
+            ExitStack() as ending,
             connection.transaction(),
         ):
-            yield connection
+            try:
+                yield connection
+            finally:
+                ending.enter_context(self._vigil.over(connection))
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Without it, what transactions wait for might wait for the connection of one of them."""
+        if not self._transactions.acquire(timeout=TRANSACTION_PATIENCE_SECONDS):
+            raise StoreUnavailableError("transactions keep all connections of this process busy")
+        try:
+            yield
+        finally:
+            self._transactions.release()
 
     @contextmanager
     def connection(self) -> Iterator[psycopg.Connection[Any]]:

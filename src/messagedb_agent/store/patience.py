@@ -131,14 +131,14 @@ class Vigil:
                 self._told |= silent
                 for connection in silent:
                     if now - self._asked[connection] > self._cut:
-                        _hang_up(connection)
+                        hang_up(connection)
             if fresh:
                 self._on_wait(
                     f"the database has not answered for {self._tell:g} seconds; waiting for it"
                 )
 
 
-def _hang_up(connection: psycopg.Connection[Any]) -> None:
+def hang_up(connection: psycopg.Connection[Any]) -> None:
     """End a connection that another thread waits on; closing it would leave that one waiting."""
     with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as end:
         end.shutdown(socket.SHUT_RDWR)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import msgspec
-import psycopg
 
 from messagedb_agent.cancellation import Cancellation
 from messagedb_agent.engine.fencing import Stands
@@ -27,17 +26,16 @@ class Outcome(msgspec.Struct, frozen=True):
     What came of it, recorded if `stands` still says so.
 
     `more` tells that the step has further outcomes to wait for, so that this one is
-    committed at once. With `connection` it is written into the transaction open there.
+    committed at once.
     """
 
     events: tuple[Event, ...]
     stands: Stands
     more: bool = False
-    connection: psycopg.Connection[Any] | None = None
 
 
 class Committed(msgspec.Struct, frozen=True):
-    """What was yielded with a connection has been committed there and can be read."""
+    """The step has recorded an outcome itself, which is in the stream and can be read."""
 
 
 Yielded: TypeAlias = Claim | Outcome | Committed

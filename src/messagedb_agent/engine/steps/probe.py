@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from messagedb_agent.engine.fencing import tool_claim
+from messagedb_agent.engine.jobs import Finished, Job
 from messagedb_agent.engine.steps.base import Claim, Outcome, Step, Surroundings
 from messagedb_agent.engine.steps.tool import ToolStep
+from messagedb_agent.engine.threads import ToolThreads
 from messagedb_agent.errors import ToolError, ToolNotExecutedError
+from messagedb_agent.events.base import Event
 from messagedb_agent.events.tool import ToolExecutionCompleted
 from messagedb_agent.projections.interruption import failures, identity
 from messagedb_agent.projections.next_step import ProbeTools, RunTools
@@ -21,30 +26,36 @@ class ProbeStep(msgspec.Struct, frozen=True):
     tools: ToolStep
 
     def run(self, decision: ProbeTools, state: ThreadState, around: Surroundings) -> Step:
-        """Yield the outcome of each call, or run the call again."""
+        """Yield the outcome of each call as it is found, then run again what did not run."""
         # Nothing is claimed, but what was decided before has to be recorded before it is acted on.
         yield Claim(())
-        for call in decision.calls:
-            fence = tool_claim(state, call.call.id)
-            try:
-                result = self._probe(call, state, around)
-            except ToolNotExecutedError:
-                yield from self.tools.run(RunTools((call,)), around)
-            except ToolError as error:
-                yield Outcome(failures((call,), str(error), "interrupted"), fence, more=True)
-            else:
-                completed = ToolExecutionCompleted(
-                    tool_name=call.call.name,
-                    result=result,
-                    **identity(call),
-                )
-                yield Outcome((completed,), fence, more=True)
+        by_index = {call.index: call for call in decision.calls}
+        never_ran: list[CallState] = []
+        with ToolThreads(self.tools.agent.max_parallel_tools, around.cancelled) as threads:
+            for call in decision.calls:
+                threads.submit(call.index, self._work(call, state, around), self._timeout(call))
+            for done in threads.finished():
+                call = by_index[done.key]
+                if isinstance(done.error, ToolNotExecutedError):
+                    never_ran.append(call)
+                else:
+                    fence = tool_claim(state, call.call.id)
+                    yield Outcome((_outcome(call, done),), fence, more=True)
+        if never_ran:
+            in_order = sorted(never_ran, key=lambda call: call.index)
+            yield from self.tools.run(RunTools(tuple(in_order)), around)
 
-    def _probe(self, call: CallState, state: ThreadState, around: Surroundings) -> object:
+    def _work(
+        self, call: CallState, state: ThreadState, around: Surroundings
+    ) -> Callable[[Job], object]:
+        return lambda job: self._probe(call, state, around, job)
+
+    def _probe(self, call: CallState, state: ThreadState, around: Surroundings, job: Job) -> object:
         tool = self.tools.agent.tools.get(call.call.name)
         if tool is None or tool.probe is None:
             raise ToolError("The tool was interrupted, and nothing can tell what it did.")
-        context = self.tools.context(call, state.turn.claims, around)
+        claims = state.turn.claims
+        context = self.tools.context(call, claims, around, cancelled=job.cancelled)
         try:
             return tool.probe(call.arguments, context)
         except ToolError:
@@ -53,3 +64,18 @@ class ProbeStep(msgspec.Struct, frozen=True):
             raise ToolError(
                 f"The tool was interrupted, and looking for what it did failed: {error}"
             ) from error
+
+    def _timeout(self, call: CallState) -> float | None:
+        tool = self.tools.agent.tools.get(call.call.name)
+        return None if tool is None else tool.timeout
+
+
+def _outcome(call: CallState, done: Finished) -> Event:
+    if done.error is None:
+        return ToolExecutionCompleted(
+            tool_name=call.call.name, result=done.result, probed=True, **identity(call)
+        )
+    text = str(done.error)
+    if done.error_type == "timeout":
+        text = f"The tool was interrupted, and looking for what it did took too long: {text}"
+    return failures((call,), text, "interrupted")[0]

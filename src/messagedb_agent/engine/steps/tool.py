@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
@@ -13,7 +14,10 @@ from msgspec.structs import asdict
 
 from messagedb_agent.cancellation import Cancellation
 from messagedb_agent.engine.agent import Agent
-from messagedb_agent.engine.fencing import Stands, tool_claim
+from messagedb_agent.engine.discretion import Discretion
+from messagedb_agent.engine.fencing import ToolStands, tool_claim
+from messagedb_agent.engine.foothold import Foothold
+from messagedb_agent.engine.jobs import Finished, Job
 from messagedb_agent.engine.steps.base import (
     Claim,
     Committed,
@@ -23,11 +27,12 @@ from messagedb_agent.engine.steps.base import (
     Surroundings,
 )
 from messagedb_agent.engine.steps.transaction import (
+    ToolTransaction,
     is_undecided,
     is_worth_another_try,
     tool_transaction,
 )
-from messagedb_agent.engine.threads import Finished, ToolThreads, Work
+from messagedb_agent.engine.threads import ToolThreads
 from messagedb_agent.errors import StoreUnavailableError, ToolError
 from messagedb_agent.events.base import Event
 from messagedb_agent.events.tool import (
@@ -46,11 +51,25 @@ MAX_TRANSACTION_ATTEMPTS = 5
 """How often a transactional tool runs when the database reports a deadlock or a conflict."""
 
 
+IN_THE_STREAM: Final = object()
+"""In place of a result: whatever became of the call, the stream tells it."""
+
+
+class _Footing(msgspec.Struct, frozen=True):
+    """What the claims of a step were made on."""
+
+    foothold: Foothold
+    claims: int
+    around: Surroundings
+
+
 class ToolStep(msgspec.Struct, frozen=True):
     """Runs calls at the same time, within bounds; transactional ones each in a transaction."""
 
     agent: Agent
     store: EventStore
+    foothold: Callable[[], Foothold]
+    discretion: Discretion
     clock: Callable[[], float] = time.monotonic
 
     def run(self, decision: RunTools, around: Surroundings) -> Step:
@@ -58,56 +77,64 @@ class ToolStep(msgspec.Struct, frozen=True):
         mark = around.mark()
         claimed = yield Claim(tuple(_claim(call, mark) for call in decision.calls))
         assert claimed is not None
-        claims = claimed.turn.claims
-        fences = {call.call.id: tool_claim(claimed, call.call.id) for call in decision.calls}
-        pooled = [call for call in decision.calls if not self._is_transactional(call)]
-        bound = [call for call in decision.calls if self._is_transactional(call)]
+        footing = _Footing(self.foothold(), claimed.turn.claims, around)
+        fences = {call.index: tool_claim(claimed, call.call.id) for call in decision.calls}
         with ToolThreads(self.agent.max_parallel_tools, around.cancelled) as threads:
-            for call in pooled:
-                threads.submit(call.index, self._work(call, claims, around), self._timeout(call))
-            for call in bound:
-                yield from self._run_in_transaction(call, claims, fences[call.call.id], around)
-                # The next one takes its time, and nothing may be pending when it commits.
-                for done in threads.ready():
-                    yield self._ending(decision, done, fences, more=True)
+            for call in decision.calls:
+                work = self._work(call, footing, fences[call.index])
+                threads.submit(call.index, work, self._timeout(call))
             for done in threads.finished():
-                yield self._ending(decision, done, fences, more=threads.left > 0)
+                if done.result is IN_THE_STREAM:
+                    yield Committed()
+                else:
+                    call = next(call for call in decision.calls if call.index == done.key)
+                    more = threads.left > 0
+                    yield Outcome((_outcome(call, done),), fences[call.index], more=more)
 
-    @staticmethod
-    def _ending(
-        decision: RunTools, done: Finished, fences: Mapping[str, Stands], *, more: bool
-    ) -> Outcome:
-        call = next(call for call in decision.calls if call.index == done.key)
-        return Outcome((_outcome(call, done),), fences[call.call.id], more=more)
-
-    def _run_in_transaction(
-        self, call: CallState, claims: int, fence: Stands, around: Surroundings
-    ) -> Step:
-        """The tool's work and the event that it is done become one commit, or nothing."""
-        for attempt in range(1, MAX_TRANSACTION_ATTEMPTS + 1):
-            try:
-                with tool_transaction(self.store, self._timeout(call)) as transaction:
-                    began = self.clock()
-                    context = self.context(call, claims, around, connection=transaction.connection)
-                    result = self._execute(call, context)
-                    transaction.verify()
-                    done = Finished(call.index, result, None, self.clock() - began)
-                    yield Outcome((_outcome(call, done),), fence, connection=transaction.connection)
-            except (ToolError, StoreUnavailableError, psycopg.Error) as error:
-                if is_worth_another_try(error) and attempt < MAX_TRANSACTION_ATTEMPTS:
-                    continue
-                if not is_undecided(error):
-                    failed = Finished(call.index, None, _as_tool_error(error), 0.0)
-                    yield Outcome((_outcome(call, failed),), fence, more=True)
-                    return
-            # Either it is committed, or the stream will show the call as interrupted.
-            yield Committed()
-            return
-
-    def _work(self, call: CallState, claims: int, around: Surroundings) -> Work:
-        return lambda cancelled: self._execute(
-            call, self.context(call, claims, around, cancelled=cancelled)
+    def _work(self, call: CallState, footing: _Footing, fence: ToolStands) -> Callable[[Job], Any]:
+        tool = self.agent.tools.get(call.call.name)
+        if tool is not None and tool.transactional:
+            return lambda job: self._transact(call, footing, fence, job)
+        return lambda job: self._execute(
+            call, self.context(call, footing.claims, footing.around, cancelled=job.cancelled)
         )
+
+    def _transact(self, call: CallState, footing: _Footing, fence: ToolStands, job: Job) -> object:
+        """The tool's work and the event that it is done become one commit, or nothing."""
+        for attempt in itertools.count(1):
+            try:
+                with tool_transaction(self.store, job) as transaction:
+                    self._work_within(transaction, call, footing, fence, job)
+            except (ToolError, StoreUnavailableError, psycopg.Error) as error:
+                # Either it is committed, or the stream will show the call as interrupted.
+                if is_undecided(error):
+                    break
+                is_last = attempt == MAX_TRANSACTION_ATTEMPTS or not is_worth_another_try(error)
+                if is_last or not job.begin_again():
+                    raise _as_tool_error(error) from error
+            else:
+                break
+        return IN_THE_STREAM
+
+    def _work_within(
+        self,
+        transaction: ToolTransaction,
+        call: CallState,
+        footing: _Footing,
+        fence: ToolStands,
+        job: Job,
+    ) -> None:
+        began = self.clock()
+        connection = transaction.connection
+        context = self.context(
+            call, footing.claims, footing.around, connection=connection, cancelled=job.cancelled
+        )
+        result = self._execute(call, context)
+        job.begin_ending()
+        transaction.verify()
+        done = Finished(call.index, result, None, self.clock() - began)
+        told = self.discretion(_outcome(call, done))
+        footing.foothold.conclude(connection, (told,), fence)
 
     def _execute(self, call: CallState, context: ToolContext) -> Any:
         return execute_tool(self.agent.tools, call.call.name, call.arguments, context)
@@ -133,10 +160,6 @@ class ToolStep(msgspec.Struct, frozen=True):
             connection=connection,
             progress=lambda text: around.on_progress(ToolProgress(call_id, name, text)),
         )
-
-    def _is_transactional(self, call: CallState) -> bool:
-        tool = self.agent.tools.get(call.call.name)
-        return tool is not None and tool.transactional
 
     def _timeout(self, call: CallState) -> float | None:
         tool = self.agent.tools.get(call.call.name)

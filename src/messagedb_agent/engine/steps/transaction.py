@@ -1,18 +1,26 @@
-"""The transaction that a tool works in: guarded, and run again when the database asks for it."""
+"""The transaction that a tool works in: guarded from the tool, and ended when its time is over."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
 from psycopg import sql
 from psycopg.pq import TransactionStatus
 
+from messagedb_agent.engine.jobs import Job
+from messagedb_agent.engine.threads import POLL_SECONDS, start
 from messagedb_agent.errors import ToolError
 from messagedb_agent.store.base import EventStore
+from messagedb_agent.store.connections import STATEMENT_TIMEOUT_SECONDS
 from messagedb_agent.store.faults import is_connection_lost, is_worth_repeating
+from messagedb_agent.store.patience import hang_up
+
+CANCEL_SECONDS = 1.0
+"""How long the server is given to stop a statement, before its session is ended anyway."""
 
 _IDENTITY = "SELECT pg_current_xact_id()::text"
 
@@ -38,7 +46,12 @@ _FORBID_COMMIT = """
         INSERT INTO pg_temp.messagedb_agent_guard VALUES (true);
     END $guard$
 """
-_ALLOW_COMMIT = "DELETE FROM pg_temp.messagedb_agent_guard"
+# What is left to do may have to wait for the category lock, however little time the tool has.
+_ALLOW_COMMIT = """
+    WITH allowed AS (DELETE FROM pg_temp.messagedb_agent_guard)
+    SELECT set_config('statement_timeout', %(time)s, true),
+           set_config('idle_in_transaction_session_timeout', %(time)s, true)
+"""
 
 
 class ToolTransaction:
@@ -67,7 +80,7 @@ class ToolTransaction:
             raise ToolError(
                 "The tool ended its transaction itself, which it must not do; all was rolled back."
             )
-        self.connection.execute(_ALLOW_COMMIT)
+        self.connection.execute(_ALLOW_COMMIT, {"time": f"{STATEMENT_TIMEOUT_SECONDS}s"})
 
     def _current(self) -> str:
         row = self.connection.execute(_IDENTITY).fetchone()
@@ -75,16 +88,54 @@ class ToolTransaction:
 
 
 @contextmanager
-def tool_transaction(store: EventStore, timeout: float | None) -> Iterator[ToolTransaction]:
+def tool_transaction(store: EventStore, job: Job) -> Iterator[ToolTransaction]:
     """
     A transaction in the store's database that commits when the block ends well.
 
-    Raises `ToolError` when the store has no database.
+    While the block runs, the transaction ends with the job if that is given up, whatever its
+    thread is doing. Raises `ToolError` when the store has no database.
     """
     with store.transaction() as connection:
         if connection is None:
             raise ToolError("This tool needs a database, and this event store has none.")
-        yield ToolTransaction(connection, timeout)
+        if job.expire():
+            raise ToolError("There was no connection for this tool in time.")
+        with _cut_off_with(job, connection):
+            yield ToolTransaction(connection, job.timeout)
+
+
+@contextmanager
+def _cut_off_with(job: Job, connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """
+    End the connection when the job is given up in the block.
+
+    The engine's thread may be unable to: it waits for the category lock, perhaps, which this
+    very transaction holds since it wrote an event.
+    """
+    over, mutex = threading.Event(), threading.Lock()
+
+    def watch() -> None:
+        while not over.wait(min(POLL_SECONDS, max(0.0, job.seconds_left))):
+            if job.expire():
+                with mutex:
+                    if not over.is_set():
+                        _cut_off(connection)
+                return
+
+    start(watch)
+    try:
+        yield
+    finally:
+        # From here on the connection is to be somebody else's.
+        with mutex:
+            over.set()
+
+
+def _cut_off(connection: psycopg.Connection[Any]) -> None:
+    # A server that is busy with a statement does not notice that nobody listens any more.
+    with suppress(psycopg.Error):
+        connection.cancel_safe(timeout=CANCEL_SECONDS)
+    hang_up(connection)
 
 
 def database_error(error: BaseException) -> psycopg.Error | None:
