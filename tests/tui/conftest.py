@@ -26,6 +26,7 @@ from messagedb_agent.store import schema
 from messagedb_agent.store.base import NewEvent
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.stream import build_stream_name
+from messagedb_agent.tools.base import Tool
 from messagedb_agent.tools.define import tool
 from messagedb_agent.tools.registry import ToolRegistry
 from messagedb_agent.tui.app import AgentApp
@@ -109,6 +110,7 @@ class Desk:
         self.category = f"t{uuid4().hex}"
         self.llm: LLM = ScriptedModel([])
         self.ran: list[str] = []
+        self.more_tools: tuple[Tool, ...] = ()
 
     def stream(self, thread_id: str) -> str:
         return build_stream_name(self.category, "v0", thread_id)
@@ -130,7 +132,7 @@ class Desk:
             self.ran.append(text)
             return text.upper()
 
-        return Agent(llm=self.llm, tools=ToolRegistry(shout))
+        return Agent(llm=self.llm, tools=ToolRegistry(shout, *self.more_tools))
 
     def permissive(self, state: ThreadState) -> Agent:
         """The same agent, which asks nobody."""
