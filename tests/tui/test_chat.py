@@ -21,6 +21,7 @@ from messagedb_agent.tui.app import AgentApp
 from messagedb_agent.tui.conversation import BROKEN_OFF, Conversation
 from messagedb_agent.tui.messages import Arrived, StoreChanged
 from messagedb_agent.tui.widgets.live import Live
+from messagedb_agent.workers.schema import install
 from tests.tui.conftest import (
     PATIENCE_SECONDS,
     Desk,
@@ -223,6 +224,26 @@ def test_what_a_tool_tells_is_shown_while_it_runs(desk: Desk) -> None:
         assert "1 of 2" not in text_of(app)
 
     play(app, story)
+
+
+def test_a_worker_is_reminded_of_what_nobody_may_approve(desk: Desk) -> None:
+    with desk.store.connection() as connection:
+        install(connection, f"{desk.category}:v0")
+    desk.says({"tool_calls": [{"name": "shout", "arguments": {"text": "hi"}}]})
+    desk.approval_timeout = 3600
+    app = desk.app()
+
+    async def story(pilot: Pilot[None]) -> None:
+        await write(pilot, "call out")
+        await until(pilot, shows(pilot, "waits for approval"))
+
+    play(app, story)
+    with desk.store.connection() as connection:
+        row = connection.execute(
+            "SELECT args ? 'only_time' FROM agent_queue.procrastinate_jobs WHERE lock = %s",
+            (app.conversation.stream_name,),
+        ).fetchone()
+    assert row == (True,)
 
 
 def test_escape_interrupts_a_run_elsewhere_too(desk: Desk) -> None:
