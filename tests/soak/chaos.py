@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -103,7 +103,7 @@ class Chaos:
             self._over.set()
             fleet.end()
         findings += [line for thread_id in self._shapes for line in self._look_at(thread_id)]
-        rescues = [self._rescue(orphan) for orphan in fleet.orphans]
+        rescues = [self._rescue(orphan, fleet.orphans) for orphan in fleet.orphans]
         known = sorted(rescue for rescue in rescues if rescue is not None)
         return Report(findings, known[::-1], fleet.kills, seconds)
 
@@ -157,14 +157,20 @@ class Chaos:
         for text in (*wrong, *wrong_turn(history, len(shape) + 1)):
             yield f"{stream}: {text}"
 
-    def _rescue(self, orphan: Orphan) -> tuple[float, str] | None:
-        """After how long a thread went on; None if it was at its end."""
+    def _rescue(self, orphan: Orphan, others: Sequence[Orphan]) -> tuple[float, str] | None:
+        """After how long a thread went on; None if it was at its end, or its rescuer died."""
         history = list(self._client.read(orphan.stream_name))
         # What the server had been sent by the dead one is no rescue.
         waits = [_seconds(record, orphan.since) for record in history]
         before = [r for r, wait in zip(history, waits, strict=True) if wait <= _A_COMMIT_SECONDS]
         after = [wait for wait in waits if wait > _A_COMMIT_SECONDS]
         if _is_last(before) or not after:
+            return None
+        rescued = orphan.since + timedelta(seconds=min(after))
+        if any(
+            other.stream_name == orphan.stream_name and orphan.since < other.since < rescued
+            for other in others
+        ):
             return None
         return min(after), f"{orphan.how} {orphan.stream_name}"
 

@@ -79,7 +79,8 @@ class Fleet:
         for worker in self._workers:
             with suppress(subprocess.TimeoutExpired):
                 worker.wait(LEAVING_SECONDS)
-            if worker.returncode:
+            # One that was only just started does not listen to signals yet.
+            if worker.returncode not in (0, -signal.SIGTERM):
                 found.append(f"a worker left with {worker.returncode}")
         return found
 
