@@ -73,6 +73,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--restart-server", type=float, metavar="SECONDS", help="restart PostgreSQL after so long"
     )
+    parser.add_argument(
+        "--polite", action="store_true", help="tell workers to leave instead of killing them"
+    )
     return parser.parse_args()
 
 
@@ -103,6 +106,7 @@ def with_workers(
         stop=options.stop,
         seed=options.seed,
         restart_after=options.restart_server,
+        polite=options.polite,
     )
     report = Chaos(client, server.dsn, folder, plan, restart).run()
     waits = [f"{seconds:.1f} s" for seconds, _ in report.rescues]

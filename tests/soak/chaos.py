@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +19,7 @@ from messagedb_agent.events.base import RecordedEvent
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.stream import generate_thread_id
 from messagedb_agent.workers.queue import QueueingStore
-from tests.soak.checks import what_is_wrong, wrong_turn
+from tests.soak.checks import begun_twice, what_is_wrong, wrong_turn
 from tests.soak.fleet import Fleet, Orphan
 from tests.soak.harness import bookings
 from tests.soak.nursery import Notes
@@ -42,7 +43,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     How much of what; times are in seconds.
 
     Half of the threads begin at once, the others one by one over `spread`, so that workers are
-    both overrun and idle. `restart` is told when to restart the server, after `restart_after`.
+    both overrun and idle. Workers that are `polite` are told to leave instead of being killed. One
+    is frozen for `stop`, if that is not 0. The server is restarted after `restart_after`.
     """
 
     workers: int
@@ -56,6 +58,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     spread: float = 40.0
     patience: float = 600.0
     restart_after: float | None = None
+    polite: bool = False
 
 
 class Report(msgspec.Struct):
@@ -93,7 +96,8 @@ class Chaos:
             with self._meanwhile(self._talk), self._meanwhile(lambda: self._trouble(fleet)):
                 answered = _await(self._is_answered, plan.patience)
                 seconds = time.monotonic() - began
-                self._over.wait(FIRST_FREEZE_SECONDS + plan.stop + REST_SECONDS - seconds)
+                if plan.stop:
+                    self._over.wait(FIRST_FREEZE_SECONDS + plan.stop + REST_SECONDS - seconds)
             fleet.thaw()
             findings = [] if answered else ["not all threads are answered"]
             if not _await(lambda: not self._count(_LEFT), LEFT_SECONDS):
@@ -124,8 +128,11 @@ class Chaos:
 
     def _trouble(self, fleet: Fleet) -> None:
         plan, began = self._plan, time.monotonic()
-        events = [(FIRST_FREEZE_SECONDS, lambda: fleet.freeze(self._dice.randrange(plan.workers)))]
-        events += [(FIRST_FREEZE_SECONDS + plan.stop, fleet.thaw)]
+        events: list[tuple[float, Callable[[], None]]] = []
+        if plan.stop:
+            victim = self._dice.randrange(plan.workers)
+            events.append((FIRST_FREEZE_SECONDS, lambda: fleet.freeze(victim)))
+            events.append((FIRST_FREEZE_SECONDS + plan.stop, fleet.thaw))
         if plan.restart_after is not None:
             events.append((plan.restart_after, self._restart))
         events.sort(key=lambda event: event[0])
@@ -137,7 +144,8 @@ class Chaos:
             if events and events[0][0] == due:
                 events.pop(0)[1]()
             else:
-                fleet.kill(self._dice.randrange(plan.workers))
+                how = signal.SIGTERM if plan.polite else signal.SIGKILL
+                fleet.replace(self._dice.randrange(plan.workers), how)
                 kill_at += plan.kill_every
 
     def _is_answered(self) -> bool:
@@ -154,7 +162,10 @@ class Chaos:
         notes = Notes(self._folder, thread_id).all()
         calls = sum(map(len, shape))
         wrong = what_is_wrong(history, notes, bookings(self._client, thread_id), calls)
-        for text in (*wrong, *wrong_turn(history, len(shape) + 1)):
+        wrong += wrong_turn(history, len(shape) + 1)
+        if self._plan.polite and not self._plan.stop:
+            wrong += begun_twice(history)
+        for text in wrong:
             yield f"{stream}: {text}"
 
     def _rescue(self, orphan: Orphan, others: Sequence[Orphan]) -> tuple[float, str] | None:

@@ -54,6 +54,16 @@ def wrong_turn(history: Sequence[RecordedEvent], answers: int) -> list[str]:
     return found if recorded == answers else [*found, f"{recorded} answers, not {answers}"]
 
 
+def begun_twice(history: Sequence[RecordedEvent]) -> list[str]:
+    """Of a thread that was only ever handed over: each step has ended where it began."""
+    events = [record.event for record in history]
+    found = []
+    if sum(isinstance(event, LLMCallRequested) for event in events) != _answers(history):
+        found.append("a model call was begun again")
+    calls = Counter(e.call_id for e in events if isinstance(e, ToolExecutionRequested))
+    return [*found, *(f"{name} was begun {n} times" for name, n in calls.items() if n > 1)]
+
+
 def _answers(history: Sequence[RecordedEvent]) -> int:
     return sum(isinstance(record.event, LLMResponseReceived) for record in history)
 

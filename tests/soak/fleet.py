@@ -43,6 +43,7 @@ class Fleet:
         self._command = [sys.executable, "-m", "tests.soak.worker", dsn, str(folder), *arguments]
         self._log = folder / "workers.log"
         self._workers = [self._start() for _ in range(count)]
+        self._left: list[subprocess.Popen[bytes]] = []
         self._frozen: int | None = None
         self.orphans: list[Orphan] = []
         self.kills = 0
@@ -51,12 +52,15 @@ class Fleet:
         """What all workers have complained about, and that they were ready."""
         return self._log.read_text("utf-8")
 
-    def kill(self, number: int) -> None:
-        """Kill a worker, as nothing can be done against, and start another in its place."""
+    def replace(self, number: int, how: signal.Signals) -> None:
+        """Kill a worker, or let it leave, and start another in its place; not a frozen one."""
         if number == self._frozen:
             return
-        self._hit(number, signal.SIGKILL)
-        self._workers[number].wait()
+        self._hit(number, how)
+        if how == signal.SIGKILL:
+            self._workers[number].wait()
+        else:
+            self._left.append(self._workers[number])
         self._workers[number] = self._start()
         self.kills += 1
 
@@ -76,7 +80,7 @@ class Fleet:
         for worker in self._workers:
             worker.send_signal(signal.SIGTERM)
         found = []
-        for worker in self._workers:
+        for worker in (*self._workers, *self._left):
             with suppress(subprocess.TimeoutExpired):
                 worker.wait(LEAVING_SECONDS)
             # One that was only just started does not listen to signals yet.
@@ -86,7 +90,7 @@ class Fleet:
 
     def end(self) -> None:
         """Leave no process behind."""
-        for worker in self._workers:
+        for worker in (*self._workers, *self._left):
             if worker.poll() is None:
                 worker.kill()
             worker.wait()
@@ -105,7 +109,7 @@ class Fleet:
         driven = self._driven_by(worker.pid)
         worker.send_signal(how)
         now = self._now()
-        if now is not None:
+        if now is not None and how != signal.SIGTERM:
             self.orphans += [Orphan(stream, now, how.name) for stream in driven]
 
     def _driven_by(self, pid: int) -> list[str]:
