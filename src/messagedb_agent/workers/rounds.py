@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import time
 from collections.abc import Callable, Collection
 
 from procrastinate.worker import Worker
@@ -62,17 +63,27 @@ class Rounds:
             await asyncio.sleep(0.01)
         number = worker.worker_id
         await self._connector.execute_query_async(_REGISTER, worker=number, **self._about)
+        beaten, is_back = time.monotonic(), False
         while True:
             # The heartbeat first: after a pause this process must not take itself for dead.
             await self._connector.execute_query_async(_BEAT, worker=number)
-            rescued = await self._connector.execute_query_all_async(
-                _RESCUE, patience=STALLED_AFTER_SECONDS
-            )
-            for row in rescued:
-                if row["stream_name"]:
-                    self._on_rescue(row["stream_name"])
+            # Nor others: what kept this one from its rounds, such as a server that was away,
+            # may have kept them. They have until the next round to say that they are back.
+            now = time.monotonic()
+            is_back = not is_back and now - beaten > STALLED_AFTER_SECONDS / 2
+            beaten = now
+            if not is_back:
+                await self._rescue()
             await self._put_back_strays(number)
             await asyncio.sleep(ROUND_SECONDS)
+
+    async def _rescue(self) -> None:
+        rescued = await self._connector.execute_query_all_async(
+            _RESCUE, patience=STALLED_AFTER_SECONDS
+        )
+        for row in rescued:
+            if row["stream_name"]:
+                self._on_rescue(row["stream_name"])
 
     async def _put_back_strays(self, worker_id: int) -> None:
         """Jobs that count as ours but aren't: a broken connection swallowed the answer."""
