@@ -101,7 +101,11 @@ class Fleet:
                 self._command,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                env={
+                    **os.environ,
+                    "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                    "PYTHONFAULTHANDLER": "1",
+                },
             )
 
     def _hit(self, number: int, how: signal.Signals) -> None:
