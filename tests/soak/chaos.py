@@ -107,7 +107,7 @@ class Chaos:
             self._over.set()
             fleet.end()
         findings += [line for thread_id in self._shapes for line in self._look_at(thread_id)]
-        rescues = [self._rescue(orphan, fleet.orphans) for orphan in fleet.orphans]
+        rescues = [self._rescue(orphan, fleet) for orphan in fleet.orphans]
         known = sorted(rescue for rescue in rescues if rescue is not None)
         return Report(findings, known[::-1], fleet.kills, seconds)
 
@@ -168,8 +168,8 @@ class Chaos:
         for text in wrong:
             yield f"{stream}: {text}"
 
-    def _rescue(self, orphan: Orphan, others: Sequence[Orphan]) -> tuple[float, str] | None:
-        """After how long a thread went on; None if it was at its end, or its rescuer died."""
+    def _rescue(self, orphan: Orphan, fleet: Fleet) -> tuple[float, str] | None:
+        """How long a thread waited; None if it had ended, or its rescuer may have died."""
         history = list(self._client.read(orphan.stream_name))
         # What the server had been sent by the dead one is no rescue.
         waits = [_seconds(record, orphan.since) for record in history]
@@ -178,10 +178,8 @@ class Chaos:
         if _is_last(before) or not after:
             return None
         rescued = orphan.since + timedelta(seconds=min(after))
-        if any(
-            other.stream_name == orphan.stream_name and orphan.since < other.since < rescued
-            for other in others
-        ):
+        again = [it.since for it in fleet.orphans if it.stream_name == orphan.stream_name]
+        if any(orphan.since < at < rescued for at in (*again, *fleet.unseen)):
             return None
         return min(after), f"{orphan.how} {orphan.stream_name}"
 

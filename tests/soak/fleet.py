@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,6 +46,7 @@ class Fleet:
         self._left: list[subprocess.Popen[bytes]] = []
         self._frozen: int | None = None
         self.orphans: list[Orphan] = []
+        self.unseen: list[datetime] = []
         self.kills = 0
 
     def said(self) -> str:
@@ -112,18 +113,14 @@ class Fleet:
         worker = self._workers[number]
         driven = self._driven_by(worker.pid)
         worker.send_signal(how)
-        now = self._now()
-        if now is not None and how != signal.SIGTERM:
+        now = datetime.now(UTC)
+        if driven is None:
+            self.unseen.append(now)
+        elif how != signal.SIGTERM:
             self.orphans += [Orphan(stream, now, how.name) for stream in driven]
 
-    def _driven_by(self, pid: int) -> list[str]:
-        # While the server is away there is nothing to be measured.
+    def _driven_by(self, pid: int) -> list[str] | None:
+        """The threads that a worker drives; None while the server is away."""
         with suppress(psycopg.Error, StoreUnavailableError), self._client.connection() as own:
             return [row[0] for row in own.execute(_DRIVEN, (pid,))]
-        return []
-
-    def _now(self) -> datetime | None:
-        with suppress(psycopg.Error, StoreUnavailableError), self._client.connection() as own:
-            row = own.execute("SELECT clock_timestamp()").fetchone()
-            return None if row is None else row[0]
         return None

@@ -12,7 +12,7 @@ from psycopg.conninfo import conninfo_to_dict
 from messagedb_agent.store import schema
 from messagedb_agent.store.client import MessageDBClient
 from tests.postgres import NewDatabase
-from tests.soak.chaos import RESCUED_WITHIN_SECONDS, Chaos, Plan, Report
+from tests.soak.chaos import Chaos, Plan, Report
 from tests.soak.harness import prepare
 
 PLAN = Plan(
@@ -51,4 +51,3 @@ def test_threads_end_right_whatever_happens_to_their_workers(dsn: str, tmp_path:
 
     assert report.findings == []
     assert report.kills > 3
-    assert max(report.rescues)[0] < RESCUED_WITHIN_SECONDS
