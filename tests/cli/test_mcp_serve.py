@@ -19,6 +19,8 @@ from mcp.client.stdio import stdio_client
 
 from messagedb_agent.engine.session import start_session
 from messagedb_agent.store import MessageDBClient
+from messagedb_agent.store.notifications import CHANNEL
+from messagedb_agent.workers.schema import install
 from tests import message_db
 
 dsn = message_db.dsn
@@ -166,6 +168,29 @@ def thread_in(store: MessageDBClient, category: str) -> str:
 
 def kinds(store: MessageDBClient, stream_name: str) -> list[str]:
     return [record.type for record in store.read(stream_name)]
+
+
+def test_its_runs_are_heard_elsewhere_and_their_deadlines_kept(
+    served: Served, store: MessageDBClient, category: str
+) -> None:
+    model = served.script(
+        {"tool_calls": [{"name": "write_file", "arguments": {"path": "a", "content": "b"}}]}
+    )
+
+    async def visit(client: Client) -> None:
+        await call(client, "start_thread", message="Write it down")
+
+    with store.session() as listener:
+        install(listener, category)
+        listener.execute(f"LISTEN {CHANNEL}")
+        served.visit(visit, *model, "--approval-timeout", "1h")
+        heard = {note.payload for note in listener.notifies(timeout=5, stop_after=1)}
+        reminders = listener.execute(
+            "SELECT lock FROM agent_queue.procrastinate_jobs WHERE args ? 'only_time'"
+        ).fetchall()
+    streams = [row[0] for row in reminders if row[0].startswith(f"{category}-")]
+    assert len(streams) == 1
+    assert any(streams[0] in text for text in heard)
 
 
 def test_what_others_have_to_do_is_left_to_them(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from messagedb_agent.events import (
@@ -42,6 +44,19 @@ def test_any_command_that_drives_the_thread_adds_what_is_due(command: Command) -
 
     assert command("continue", thread).out.startswith("6 * 7 = 42")
     assert types(command, thread).count("UserMessageAdded") == 2
+
+
+def test_a_message_for_later_can_be_taken_back(command: Command) -> None:
+    thread = command(*FIRST).json()["thread_id"]
+    command("message", thread, "And?", "--in", "10m")
+    told = command("show", thread, "--events").out
+    (schedule_id,) = re.findall(r"scheduled ([0-9a-f]{8}) for .*: And\?", told)
+
+    ended = command("unschedule", thread, schedule_id, "--reason", "done")
+    assert (ended.code, types(command, thread)[-1]) == (0, "MessageUnscheduled")
+    assert "And?" in ended.err
+    assert f"unscheduled {schedule_id}: done" in command("show", thread, "--events").out
+    assert command("unschedule", thread).code == 2
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from messagedb_agent.engine.session import start_session
+from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.shards import shard_of
 from tests.cli.conftest import Command
 
@@ -28,6 +30,20 @@ def threads(command: Command, category: str) -> dict[str, str]:
     assert streams["ada"] == f"{category}:v0-ada"
     assert streams["bob"] == f"{category}+{number:02}:v0-bob"
     return streams
+
+
+def test_the_doctor_tells_of_an_id_that_two_threads_have(
+    command: Command, category: str, cli_dsn: str
+) -> None:
+    command("start", "hello", "--thread-id", "ada", *FOUR)
+    assert "shards      1 besides" in command("doctor").out
+    # What a check before the first event can't see: another process, with another number.
+    with MessageDBClient({"dbname": cli_dsn}) as store:
+        start_session(store, "hello", thread_id="ada", category=category)
+
+    ended = command("doctor")
+    assert ended.code == 1
+    assert "several threads each are called ada" in ended.out
 
 
 def test_without_shards_names_are_what_they_were(command: Command, category: str) -> None:

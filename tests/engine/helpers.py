@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from typing import Any, Literal
 from uuid import uuid4
 
@@ -26,7 +25,8 @@ from messagedb_agent.llm.retry import RetryPolicy
 from messagedb_agent.llm.scripted import ScriptedModel
 from messagedb_agent.projections import project_to_llm_context
 from messagedb_agent.projections.messages import AssistantMessage, UserMessage
-from messagedb_agent.store.base import EventStore, NewEvent, ThreadLock
+from messagedb_agent.store.base import EventStore, NewEvent
+from messagedb_agent.store.wrapper import StoreWrapper
 from messagedb_agent.tools import Tool, ToolRegistry
 
 PATIENT = RetryPolicy(first_pause=0)
@@ -89,37 +89,7 @@ class Crash(BaseException):
     """The process dies here; nobody catches this."""
 
 
-class StoreWrapper:
-    """A store that passes everything on."""
-
-    def __init__(self, store: EventStore) -> None:
-        self.store = store
-
-    def append(
-        self, stream_name: str, events: Sequence[NewEvent], **more: Any
-    ) -> tuple[RecordedEvent, ...]:
-        return self.store.append(stream_name, events, **more)
-
-    def read(self, stream_name: str, **more: Any) -> Iterator[RecordedEvent]:
-        return self.store.read(stream_name, **more)
-
-    def version(self, stream_name: str) -> int:
-        return self.store.version(stream_name)
-
-    def streams_with(self, types: Collection[str], *, after: Mapping[str, int]) -> frozenset[str]:
-        return self.store.streams_with(types, after=after)
-
-    def lock(self, stream_name: str) -> ThreadLock:
-        return self.store.lock(stream_name)
-
-    def transaction(self) -> AbstractContextManager[Any]:
-        return self.store.transaction()
-
-    def close(self) -> None:
-        self.store.close()
-
-
-class CountingStore(StoreWrapper):
+class CountingStore(StoreWrapper[EventStore]):
     """Counts the appends that commit."""
 
     commits = 0
@@ -131,7 +101,7 @@ class CountingStore(StoreWrapper):
         return super().append(stream_name, events, **more)
 
 
-class CrashingStore(StoreWrapper):
+class CrashingStore(StoreWrapper[EventStore]):
     """Dies at one append: before it is written, or after."""
 
     def __init__(self, store: EventStore, at: int, moment: Literal["before", "after"]) -> None:

@@ -23,7 +23,7 @@ from messagedb_agent.engine.jobs import Ended, Job
 from messagedb_agent.errors import ClaimLostError
 from messagedb_agent.events.base import RecordedEvent
 from messagedb_agent.store.base import EventStore, NewEvent
-from tests.engine.helpers import StoreWrapper
+from messagedb_agent.store.wrapper import StoreWrapper
 
 Actor: TypeAlias = Callable[[EventStore], object]
 
@@ -90,7 +90,7 @@ class Transaction:
         return ("the same",)
 
 
-class Stage(StoreWrapper):
+class Stage(StoreWrapper[EventStore]):
     """Lets its actors through to the store one operation at a time, as `choose` says."""
 
     def __init__(self, store: EventStore, choose: Callable[[Sequence[int]], int]) -> None:

@@ -51,9 +51,9 @@ from messagedb_agent.events.base import Event, RecordedEvent
 from messagedb_agent.projections.thread_state import THREAD_STATE
 from messagedb_agent.store.base import EventStore, NewEvent
 from messagedb_agent.store.memory import MemoryStore
+from messagedb_agent.store.wrapper import StoreWrapper
 from messagedb_agent.tools import ToolContext, tool
 from tests.engine.helpers import (
-    StoreWrapper,
     agent_of,
     call,
     calls,
@@ -304,7 +304,7 @@ def test_of_facts_with_different_fences_each_has_to_stand(memory: MemoryStore, s
 def test_a_write_that_was_made_but_not_confirmed_is_not_made_again(
     memory: MemoryStore, stream: str
 ) -> None:
-    class Unsure(StoreWrapper):
+    class Unsure(StoreWrapper[MemoryStore]):
         def append(self, *arguments: Any, **more: Any) -> tuple[RecordedEvent, ...]:
             super().append(*arguments, **more)
             raise TimeoutError

@@ -10,12 +10,12 @@ from messagedb_agent.errors import StoreUnavailableError
 from messagedb_agent.events import TurnInterruptRequested, UserMessageAdded
 from messagedb_agent.store.base import NewEvent
 from messagedb_agent.store.memory import MemoryStore
-from tests.engine.helpers import StoreWrapper
+from messagedb_agent.store.wrapper import StoreWrapper
 
 PATIENCE_SECONDS = 20
 
 
-class CountingLooks(StoreWrapper):
+class CountingLooks(StoreWrapper[MemoryStore]):
     def __init__(self, store: MemoryStore) -> None:
         super().__init__(store)
         self.looks: list[Mapping[str, int]] = []

@@ -1,8 +1,12 @@
 """
-Hundreds of kills, from one command: `PYTHONPATH=src:. python -m tests.soak --kills 300 --seed 1`.
+Hundreds of kills from one command. What was found is printed; then the exit code is 1.
 
-It starts a PostgreSQL of its own, which `--kill-server SECONDS` kills about as often. What was
-found is printed; the exit code is 1 when it is anything.
+`PYTHONPATH=src:. python -m tests.soak --kills 300 --seed 1` kills the drivers of one thread
+after the other. With `--workers 4 --threads 500 --kill-every 2 --stop 30` workers drive many
+threads at once, one worker is killed and started again that often, and one is frozen for so long.
+
+It starts a PostgreSQL of its own, which `--kill-server SECONDS` kills about as often, or
+`--restart-server SECONDS` restarts once, after so long.
 """
 
 from __future__ import annotations
@@ -24,20 +28,15 @@ from psycopg.conninfo import conninfo_to_dict
 from messagedb_agent.store import schema
 from messagedb_agent.store.client import MessageDBClient
 from tests.postgres import ThrowawayServer, controlled_server
+from tests.soak.chaos import RESCUED_WITHIN_SECONDS, Chaos, Plan
 from tests.soak.harness import Harness, nursery_for, prepare
 
 KILLS_PER_ROUND = 3
 
 
 def main() -> int:
-    """Run the rounds and say what was found."""
-    parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
-    parser.add_argument("--kills", type=int, default=300, help="how many processes to kill")
-    parser.add_argument("--seed", type=int, default=1, help="chooses the instants")
-    parser.add_argument(
-        "--kill-server", type=float, metavar="SECONDS", help="kill PostgreSQL about this often"
-    )
-    options = parser.parse_args()
+    """Make the trouble that was asked for, and say what was found."""
+    options = _options()
     logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
     with (
         controlled_server(synchronous_commit="on", max_connections="200") as server,
@@ -47,15 +46,75 @@ def main() -> int:
             schema.install(connection)
         prepare(server.dsn)
         with (
-            nursery_for(server.dsn, Path(folder)) as copies,
             MessageDBClient(conninfo_to_dict(server.dsn)) as client,
+            dying(server, options.kill_server, options.seed),
         ):
-            harness = Harness(copies, client, server.dsn, options.seed)
-            with dying(server, options.kill_server, options.seed):
-                soak(harness, options.kills)
+            trouble = with_workers if options.workers else one_by_one
+            findings = trouble(options, server, client, Path(folder))
+    print("\n".join(findings) or "nothing is wrong")
+    return bool(findings)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
+    parser.add_argument("--kills", type=int, default=300, help="how many processes to kill")
+    parser.add_argument("--seed", type=int, default=1, help="chooses the instants")
+    parser.add_argument(
+        "--kill-server", type=float, metavar="SECONDS", help="kill PostgreSQL about this often"
+    )
+    parser.add_argument("--workers", type=int, help="drive threads with so many workers")
+    parser.add_argument("--threads", type=int, default=500, help="how many threads they drive")
+    parser.add_argument(
+        "--kill-every", type=float, default=2.0, metavar="SECONDS", help="kill a worker this often"
+    )
+    parser.add_argument(
+        "--stop", type=float, default=30.0, metavar="SECONDS", help="freeze a worker for so long"
+    )
+    parser.add_argument(
+        "--restart-server", type=float, metavar="SECONDS", help="restart PostgreSQL after so long"
+    )
+    parser.add_argument(
+        "--polite", action="store_true", help="tell workers to leave instead of killing them"
+    )
+    return parser.parse_args()
+
+
+def one_by_one(
+    options: argparse.Namespace, server: ThrowawayServer, client: MessageDBClient, folder: Path
+) -> list[str]:
+    """Threads that are driven by processes of their own."""
+    with nursery_for(server.dsn, folder) as copies:
+        harness = Harness(copies, client, server.dsn, options.seed)
+        soak(harness, options.kills)
     print(f"{harness.kills} kills, {harness.interrupted} of them in time")
-    print("\n".join(harness.findings) or "nothing is wrong")
-    return bool(harness.findings)
+    return harness.findings
+
+
+def with_workers(
+    options: argparse.Namespace, server: ThrowawayServer, client: MessageDBClient, folder: Path
+) -> list[str]:
+    """Threads that workers drive."""
+
+    def restart() -> None:
+        server.stop(signal.SIGINT)
+        server.start()
+
+    plan = Plan(
+        workers=options.workers,
+        threads=options.threads,
+        kill_every=options.kill_every,
+        stop=options.stop,
+        seed=options.seed,
+        restart_after=options.restart_server,
+        polite=options.polite,
+    )
+    report = Chaos(client, server.dsn, folder, plan, restart).run()
+    waits = [f"{seconds:.1f} s" for seconds, _ in report.rescues]
+    print(f"{report.kills} kills in {report.seconds:.0f} s; {len(waits)} threads rescued")
+    if waits:
+        print(f"after {waits[len(waits) // 2]} in the middle, {waits[0]} at worst")
+    late = [rescue for rescue in report.rescues if rescue[0] > RESCUED_WITHIN_SECONDS]
+    return [*report.findings, *(f"{who}: rescued after {after:.1f} s" for after, who in late)]
 
 
 def soak(harness: Harness, kills: int) -> None:

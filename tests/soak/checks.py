@@ -6,35 +6,71 @@ from collections import Counter
 from collections.abc import Sequence
 
 from messagedb_agent.events import (
+    LimitReached,
+    LLMCallFailed,
     LLMCallRequested,
     LLMResponseReceived,
     ToolExecutionApproved,
     ToolExecutionCompleted,
     ToolExecutionFailed,
     ToolExecutionRequested,
+    TurnInterrupted,
+    UserMessageAdded,
 )
 from messagedb_agent.events.base import Event, RecordedEvent
 from tests.engine.helpers import is_answered, violations
-from tests.soak.nursery import ANSWERS, CALLS
 
 
 def what_is_wrong(
-    history: Sequence[RecordedEvent], notes: Sequence[tuple[str, str]], bookings: Sequence[str]
+    history: Sequence[RecordedEvent],
+    notes: Sequence[tuple[str, str]],
+    bookings: Sequence[str],
+    calls: int,
 ) -> list[str]:
-    """In words; nothing, in a thread that was driven to its end."""
+    """In words; nothing, in a thread that was driven to its end and made so many tool calls."""
     events = [record.event for record in history]
     found = violations(history)
     if not is_answered(events):
         found.append("the last message has no answer")
-    answers = sum(isinstance(event, LLMResponseReceived) for event in events)
-    if answers < ANSWERS:
-        found.append(f"{answers} answers")
-    return found + _wrong_outcomes(events, bookings) + _wrong_effects(events, notes)
+    return found + _wrong_outcomes(events, bookings, calls) + _wrong_effects(events, notes)
 
 
-def _wrong_outcomes(events: Sequence[Event], bookings: Sequence[str]) -> list[str]:
+def too_few_answers(history: Sequence[RecordedEvent], least: int) -> list[str]:
+    """Of a thread in which somebody may have gone on talking."""
+    answers = _answers(history)
+    return [] if answers >= least else [f"{answers} answers"]
+
+
+def wrong_turn(history: Sequence[RecordedEvent], answers: int) -> list[str]:
+    """Of a thread with one turn in which nobody interfered: the model is asked no more."""
+    found = [
+        f"a {type(record.event).__name__} that nobody caused"
+        for record in history
+        if isinstance(record.event, TurnInterrupted | LimitReached | LLMCallFailed)
+    ]
+    if sum(isinstance(record.event, UserMessageAdded) for record in history) != 1:
+        found.append("the message is not there once")
+    recorded = _answers(history)
+    return found if recorded == answers else [*found, f"{recorded} answers, not {answers}"]
+
+
+def begun_twice(history: Sequence[RecordedEvent]) -> list[str]:
+    """Of a thread that was only ever handed over: each step has ended where it began."""
+    events = [record.event for record in history]
+    found = []
+    if sum(isinstance(event, LLMCallRequested) for event in events) != _answers(history):
+        found.append("a model call was begun again")
+    calls = Counter(e.call_id for e in events if isinstance(e, ToolExecutionRequested))
+    return [*found, *(f"{name} was begun {n} times" for name, n in calls.items() if n > 1)]
+
+
+def _answers(history: Sequence[RecordedEvent]) -> int:
+    return sum(isinstance(record.event, LLMResponseReceived) for record in history)
+
+
+def _wrong_outcomes(events: Sequence[Event], bookings: Sequence[str], calls: int) -> list[str]:
     outcomes = [e for e in events if isinstance(e, ToolExecutionCompleted | ToolExecutionFailed)]
-    found = [] if len(outcomes) == CALLS else [f"{len(outcomes)} outcomes of {CALLS} calls"]
+    found = [] if len(outcomes) == calls else [f"{len(outcomes)} outcomes of {calls} calls"]
     booked = [
         str(event.call_id).removeprefix("book")
         for event in outcomes

@@ -20,7 +20,7 @@ from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.stream import parse_stream_name
 from tests.engine.helpers import new_stream
 from tests.soak import nursery
-from tests.soak.checks import what_is_wrong
+from tests.soak.checks import too_few_answers, what_is_wrong
 from tests.soak.nursery import Notes
 
 DRIVERS = 8
@@ -154,7 +154,8 @@ class Harness:
             self.findings.append(f"{kind} {stream}: does not come to an end: {said}")
         history = list(self._client.read(stream))
         notes = Notes(self._copies.folder, parse_stream_name(stream).thread_id).all()
-        wrong = what_is_wrong(history, notes, self._bookings(stream))
+        wrong = what_is_wrong(history, notes, self._bookings(stream), nursery.CALLS)
+        wrong += too_few_answers(history, nursery.ANSWERS)
         self.findings += [f"{kind} {stream}: {text}" for text in wrong]
 
     def free_locks_of(self, number: int) -> None:
@@ -178,15 +179,19 @@ class Harness:
         time.sleep(self._dice.uniform(0, self.usual))  # the instant is to be random
 
     def _bookings(self, stream: str) -> list[str]:
-        thread_id = parse_stream_name(stream).thread_id
-        return self._client.query(
-            lambda connection: [
-                row[0]
-                for row in connection.execute(
-                    "SELECT entry FROM bookings WHERE thread = %s", (thread_id,)
-                )
-            ]
-        )
+        return bookings(self._client, parse_stream_name(stream).thread_id)
+
+
+def bookings(client: MessageDBClient, thread_id: str) -> list[str]:
+    """What transactional calls of a thread have left in the table."""
+    return client.query(
+        lambda connection: [
+            row[0]
+            for row in connection.execute(
+                "SELECT entry FROM bookings WHERE thread = %s", (thread_id,)
+            )
+        ]
+    )
 
 
 def prepare(dsn: str) -> None:

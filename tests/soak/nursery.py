@@ -34,20 +34,20 @@ LOCK_PATIENCE_SECONDS = 30.0
 MOMENT = 0.005
 
 
-def _call(name: str, **arguments: str) -> dict[str, Any]:
+def call(name: str, **arguments: str) -> dict[str, Any]:
     return {"name": name, "arguments": arguments, "id": f"{name}{arguments.get('entry', '')}"}
 
 
 SCRIPT: list[dict[str, Any]] = [
     {
-        "tool_calls": [_call("book", entry="one"), _call("look"), _call("fragile")],
+        "tool_calls": [call("book", entry="one"), call("look"), call("fragile")],
         "delay_seconds": MOMENT,
     },
     {
         "tool_calls": [
-            *map(_call, ("probed", "doubtful", "guarded", "look")),
-            _call("book", entry="two"),
-            _call("book", entry="loudly"),
+            *map(call, ("probed", "doubtful", "guarded", "look")),
+            call("book", entry="two"),
+            call("book", entry="loudly"),
         ],
         "delay_seconds": MOMENT,
         "errors": [{"error_type": "overloaded"}],

@@ -26,11 +26,13 @@ from messagedb_agent.store import schema
 from messagedb_agent.store.base import NewEvent
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.stream import build_stream_name
+from messagedb_agent.tools.base import Tool
 from messagedb_agent.tools.define import tool
 from messagedb_agent.tools.registry import ToolRegistry
 from messagedb_agent.tui.app import AgentApp
 from messagedb_agent.tui.dialogs.approval import ApprovalDialog
 from messagedb_agent.tui.services import Services
+from messagedb_agent.workers.reminder import RemindingStore
 from tests.postgres import NewDatabase, server
 
 __all__ = ["server"]
@@ -109,6 +111,8 @@ class Desk:
         self.category = f"t{uuid4().hex}"
         self.llm: LLM = ScriptedModel([])
         self.ran: list[str] = []
+        self.more_tools: tuple[Tool, ...] = ()
+        self.approval_timeout: float | None = None
 
     def stream(self, thread_id: str) -> str:
         return build_stream_name(self.category, "v0", thread_id)
@@ -130,7 +134,11 @@ class Desk:
             self.ran.append(text)
             return text.upper()
 
-        return Agent(llm=self.llm, tools=ToolRegistry(shout))
+        return Agent(
+            llm=self.llm,
+            tools=ToolRegistry(shout, *self.more_tools),
+            approval_timeout=self.approval_timeout,
+        )
 
     def permissive(self, state: ThreadState) -> Agent:
         """The same agent, which asks nobody."""
@@ -138,7 +146,11 @@ class Desk:
 
     def app(self, stream_name: str | None = None) -> AgentApp:
         services = Services(
-            store=self.store, make_agent=self.agent, who="ada", category=self.category
+            store=self.store,
+            run_store=RemindingStore(self.store),
+            make_agent=self.agent,
+            who="ada",
+            category=self.category,
         )
         return AgentApp(services, stream_name)
 

@@ -15,11 +15,23 @@ from messagedb_agent.events.system import SessionStarted, TurnInterrupted
 from messagedb_agent.events.user import ThreadRenamed, ThreadReopened, UserMessageAdded
 from messagedb_agent.llm.scripted import ScriptedModel
 from messagedb_agent.projections.thread_state import THREAD_STATE
+from messagedb_agent.tools.base import ToolContext
+from messagedb_agent.tools.define import tool
 from messagedb_agent.tui.app import AgentApp
 from messagedb_agent.tui.conversation import BROKEN_OFF, Conversation
 from messagedb_agent.tui.messages import Arrived, StoreChanged
 from messagedb_agent.tui.widgets.live import Live
-from tests.tui.conftest import Desk, play, recorded, shows, text_of, until, write
+from messagedb_agent.workers.schema import install
+from tests.tui.conftest import (
+    PATIENCE_SECONDS,
+    Desk,
+    play,
+    recorded,
+    shows,
+    text_of,
+    until,
+    write,
+)
 
 
 def test_a_message_is_answered_on_the_screen(desk: Desk) -> None:
@@ -188,6 +200,50 @@ def test_an_answer_that_is_generated_elsewhere_appears_as_it_comes(desk: Desk) -
         elsewhere.join()
 
     play(app, story)
+
+
+def test_what_a_tool_tells_is_shown_while_it_runs(desk: Desk) -> None:
+    gate = threading.Event()
+
+    @tool(permission="allow")
+    def climb(context: ToolContext) -> str:
+        """Tell the first step, and wait before the second one."""
+        context.progress("1 of 2")
+        gate.wait(PATIENCE_SECONDS)
+        return "on top"
+
+    desk.more_tools = (climb,)
+    desk.says({"tool_calls": [{"name": "climb"}]}, {"text": "There."})
+    app = desk.app()
+
+    async def story(pilot: Pilot[None]) -> None:
+        await write(pilot, "go up")
+        await until(pilot, shows(pilot, "… running: 1 of 2"))
+        gate.set()
+        await until(pilot, shows(pilot, "◆ There."))
+        assert "1 of 2" not in text_of(app)
+
+    play(app, story)
+
+
+def test_a_worker_is_reminded_of_what_nobody_may_approve(desk: Desk) -> None:
+    with desk.store.connection() as connection:
+        install(connection, f"{desk.category}:v0")
+    desk.says({"tool_calls": [{"name": "shout", "arguments": {"text": "hi"}}]})
+    desk.approval_timeout = 3600
+    app = desk.app()
+
+    async def story(pilot: Pilot[None]) -> None:
+        await write(pilot, "call out")
+        await until(pilot, shows(pilot, "waits for approval"))
+
+    play(app, story)
+    with desk.store.connection() as connection:
+        row = connection.execute(
+            "SELECT args ? 'only_time' FROM agent_queue.procrastinate_jobs WHERE lock = %s",
+            (app.conversation.stream_name,),
+        ).fetchone()
+    assert row == (True,)
 
 
 def test_escape_interrupts_a_run_elsewhere_too(desk: Desk) -> None:

@@ -114,6 +114,24 @@ def test_what_waits_for_its_time_says_when_that_is(queue: MessageDBClient, dsn: 
     assert 3500 < job.due_in_seconds <= 3600
 
 
+def test_what_workers_do_is_shown_however_much_waits(queue: MessageDBClient, dsn: str) -> None:
+    begin(queue, 1)
+    with queue.connection() as connection:
+        connection.execute("SET search_path = agent_queue, public")
+        connection.execute(
+            "WITH worker AS (INSERT INTO procrastinate_workers DEFAULT VALUES RETURNING id),"
+            " named AS (INSERT INTO instances SELECT id, 'one', 'here', 1, 'agents', 1 FROM worker)"
+            " UPDATE procrastinate_jobs SET status = 'doing', worker_id = (SELECT id FROM worker)"
+        )
+        connection.execute("SELECT hint('agent:v0-w' || n) FROM generate_series(1, 1100) AS n")
+        connection.execute("RESET search_path")
+    found = seen_by(dsn)
+
+    assert found.ready == 1100
+    assert [len(instance.jobs) for instance in found.instances] == [1]
+    assert len(found.waiting) == 50
+
+
 def test_without_a_queue_there_is_nothing_to_show(store: MessageDBClient, dsn: str) -> None:
     begin(store, 1)
     shown: dict[str, Any] = seen_by(dsn).as_object()

@@ -12,11 +12,17 @@ from messagedb_agent.engine.approvals import ApprovalPolicy, PolicyRule
 from messagedb_agent.engine.archiving import archive_thread, unarchive_thread
 from messagedb_agent.engine.session import start_session
 from messagedb_agent.engine.thread import AgentThread
-from messagedb_agent.errors import ModelCallError, ModelUnavailableError, UsageError
+from messagedb_agent.errors import (
+    ModelCallError,
+    ModelUnavailableError,
+    OptimisticConcurrencyError,
+    UsageError,
+)
 from messagedb_agent.events.agent import LLMCallRequested
 from messagedb_agent.llm.base import Completion, ModelRequest
 from messagedb_agent.llm.scripted import ScriptedModel
 from messagedb_agent.projections.thread_state import ThreadState
+from messagedb_agent.projections.timers import as_text
 from messagedb_agent.store.base import NewEvent
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.tools import ToolRegistry
@@ -24,7 +30,7 @@ from messagedb_agent.tools.builtin.echo import echo
 from messagedb_agent.workers.driver import Driver
 from messagedb_agent.workers.limits import Limit, NoSlotError, parse_limit, slots
 from messagedb_agent.workers.queue import hint, is_installed, remind
-from messagedb_agent.workers.reminder import Reminder
+from messagedb_agent.workers.reminder import RemindingStore
 from tests.workers.processes import is_answered
 
 STREAM = "agent:v0-one"
@@ -184,7 +190,7 @@ def test_time_is_kept_for_threads_of_others_without_driving_them(thread: Message
 
 def test_a_run_outside_of_workers_leaves_a_reminder(thread: MessageDBClient) -> None:
     agent = Agent(llm=ScriptedModel([{"text": "Hello."}], "scripted"), run_timeout=3600)
-    with AgentThread(thread, STREAM, observers=(Reminder(thread),)) as driven:
+    with AgentThread(RemindingStore(thread), STREAM) as driven:
         driven.run(agent)
 
     assert 3500 < due_in(thread) <= 3610
@@ -193,6 +199,21 @@ def test_a_run_outside_of_workers_leaves_a_reminder(thread: MessageDBClient) -> 
         known = connection.execute("SELECT count(*) FROM agent_queue.threads").fetchone()
     assert args == ({"stream_name": STREAM, "only_time": True},)
     assert known == (0,), "a reminder does not leave the thread to workers"
+
+
+def test_a_reminder_is_committed_with_the_claim_or_not_at_all(thread: MessageDBClient) -> None:
+    due = as_text(datetime.now(UTC) + timedelta(hours=1))
+    claim = NewEvent(event=LLMCallRequested(model_name="m", run_id="r", run_deadline=due))
+    reminding = RemindingStore(thread)
+    with pytest.raises(OptimisticConcurrencyError):
+        reminding.append(STREAM, [claim], expected_version=7)
+    assert waiting(thread) == []
+
+    (recorded,) = reminding.append(STREAM, [claim], expected_version=1)
+    assert waiting(thread) == [(None, True)]
+    # What was written by an attempt whose COMMIT got no answer is found, not written again.
+    (found,) = RemindingStore(thread).append(STREAM, [claim], expected_version=1)
+    assert found.position == recorded.position == 2
 
 
 def test_a_reminder_becomes_a_hint_when_the_thread_is_left_to_workers(

@@ -16,7 +16,8 @@ from messagedb_agent.events.agent import LLMCallFailed, LLMCallRequested, LLMRes
 from messagedb_agent.events.system import TurnInterrupted
 from messagedb_agent.store import schema
 from messagedb_agent.store.client import MessageDBClient
-from tests.postgres import throwaway_server
+from messagedb_agent.workers.rounds import STALLED_AFTER_SECONDS
+from tests.postgres import controlled_server, throwaway_server
 from tests.workers.processes import (
     ANSWER,
     begin,
@@ -160,3 +161,26 @@ def _connection(dsn: str) -> psycopg.Connection[Any] | None:
         return psycopg.connect(dsn)
     except psycopg.OperationalError:
         return None
+
+
+@pytest.mark.slow
+def test_after_a_long_outage_workers_do_not_take_each_other_for_dead(tmp_path: Path) -> None:
+    script = write_script(tmp_path, {"text": ANSWER, "delay_seconds": 16})
+    with controlled_server() as server:
+        with psycopg.connect(server.dsn) as connection:
+            schema.install(connection)
+        with (
+            MessageDBClient({"dbname": server.dsn}) as store,
+            workers(3, server.dsn, script, "--concurrency", "1") as three,
+        ):
+            streams = begin(store, 3)
+            eventually(
+                lambda: all(of(history(store, each), LLMCallRequested) for each in streams), 9
+            )
+            server.stop(signal.SIGINT)
+            time.sleep(STALLED_AFTER_SECONDS + 2)
+            server.start()
+            eventually(lambda: all_answered(store, streams), 40, three[0].said)
+            claims = [len(of(history(store, each), LLMCallRequested)) for each in streams]
+
+    assert claims == [1, 1, 1], "a call that goes on was given up"

@@ -137,6 +137,22 @@ def test_jobs_without_a_living_worker_are_put_back(queue: MessageDBClient, dsn: 
         assert fetch(worker) not in (None, first), "the paused worker must not finish it"
 
 
+def test_what_was_put_back_goes_before_what_nobody_has_begun(
+    queue: MessageDBClient, dsn: str
+) -> None:
+    for stream in (STREAM, "agent:v0-two"):
+        QueueingStore(queue).append(stream, [message()])
+    with psycopg.connect(dsn, autocommit=True) as worker:
+        begun = fetch(worker)
+        worker.execute("SELECT agent_queue.put_back(%s)", (begun,))
+        again = fetch(worker)
+        lock = worker.execute(
+            "SELECT lock FROM agent_queue.procrastinate_jobs WHERE id = %s", (again,)
+        ).fetchone()
+
+    assert lock == (STREAM,)
+
+
 def test_a_thread_that_no_worker_was_given_stays_its_person_s(queue: MessageDBClient) -> None:
     queue.append(STREAM, [message()])
 

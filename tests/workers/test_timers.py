@@ -55,8 +55,7 @@ def test_a_worker_ends_the_run_of_a_command_that_died(
     with workers(2, dsn, script) as pair:
         thread = ("--thread-id", "dies", "--model", f"scripted:{script}", "--run-timeout", "1")
         with start_cli(dsn, tmp_path, "start", "Go.", *thread) as command:
-            # It follows the claim; who dies between the two is noticed by the next driver.
-            eventually(lambda: _is_reminded(store, "agent:v0-dies"), 20)
+            eventually(lambda: of(history(store, "agent:v0-dies"), LLMCallRequested), 20)
             command.kill()
         eventually(lambda: of(history(store, "agent:v0-dies"), LimitReached), 20, pair[0].said)
         # Whoever else would have noticed has had the time for it.
@@ -104,13 +103,3 @@ def test_a_message_for_later_outlives_the_worker_and_is_said_once(
 def _scheduled(store: MessageDBClient, due_at: datetime, count: int = 1) -> list[str]:
     queueing = QueueingStore(store)
     return [f"agent:v0-{start_session(queueing, 'Go.', due_at=due_at)}" for _ in range(count)]
-
-
-def _is_reminded(store: MessageDBClient, stream_name: str) -> bool:
-    with store.connection() as connection:
-        row = connection.execute(
-            "SELECT count(*) FROM agent_queue.procrastinate_jobs "
-            "WHERE lock = %s AND args ? 'only_time'",
-            (stream_name,),
-        ).fetchone()
-    return row is not None and row[0] > 0

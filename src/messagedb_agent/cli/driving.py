@@ -38,7 +38,7 @@ from messagedb_agent.projections.tool_calls import CallState
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.stream import parse_stream_name
 from messagedb_agent.tools.base import ToolProgress
-from messagedb_agent.workers.reminder import Reminder
+from messagedb_agent.workers.reminder import RemindingStore
 
 if TYPE_CHECKING:
     from messagedb_agent.tools.mcp import McpServers
@@ -152,9 +152,9 @@ class _Run:
             announcer,
             self._observation.driving() as (observers, annotate),
             AgentThread(
-                self._store,
+                RemindingStore(self._store),
                 self._stream_name,
-                observers=(reporter.on_event, *observers, voice.on_event, Reminder(self._store)),
+                observers=(reporter.on_event, *observers, voice.on_event),
                 on_delta=on_delta,
                 on_progress=on_progress,
                 annotate=annotate,

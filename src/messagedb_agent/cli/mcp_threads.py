@@ -12,19 +12,21 @@ from messagedb_agent.cli.reporter import status_of
 from messagedb_agent.cli.wiring import agent_for, category_of, new_stream, reader
 from messagedb_agent.config import Config
 from messagedb_agent.engine.history import read_history
+from messagedb_agent.engine.live import Announcer
 from messagedb_agent.engine.result import RunResult
 from messagedb_agent.engine.session import add_message, read_state
 from messagedb_agent.engine.thread import AgentThread
 from messagedb_agent.errors import ClaimLostError, ThreadBusyError, ThreadEndedError
 from messagedb_agent.projections.transcript import entry
-from messagedb_agent.store.base import EventStore
 from messagedb_agent.store.stream import generate_thread_id, parse_stream_name
 from messagedb_agent.store.threads import find_stream, newest_threads
 from messagedb_agent.tools.results import cut
+from messagedb_agent.workers.reminder import RemindingStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from messagedb_agent.store.client import MessageDBClient
     from messagedb_agent.tools.mcp import McpServers
 
 MAX_SHOWN = 1000
@@ -41,13 +43,14 @@ class Threads:
         self,
         options: argparse.Namespace,
         config: Config,
-        store: EventStore,
+        store: MessageDBClient,
         servers: McpServers | None,
     ) -> None:
         self._options = options
         self._config = config
         self._store = store
         self._servers = servers
+        self._announcer = Announcer(store)
         self._idle = threading.Condition()
         self._running: set[AgentThread] = set()
 
@@ -112,6 +115,7 @@ class Threads:
             for thread in self._running:
                 thread.interrupt()
             self._idle.wait_for(lambda: not self._running, seconds)
+        self._announcer.close()
 
     def _find(self, thread: str) -> str:
         with reader(self._config) as connection:
@@ -120,7 +124,15 @@ class Threads:
     def _drive(
         self, stream_name: str, prepare: Callable[[AgentThread], None], on_running: OnRunning
     ) -> dict[str, Any]:
-        with AgentThread(self._store, stream_name) as thread:
+        voice = self._announcer.voice(stream_name)
+        with AgentThread(
+            RemindingStore(self._store),
+            stream_name,
+            observers=(voice.on_event,),
+            on_delta=voice.on_delta,
+            on_progress=voice.on_progress,
+        ) as thread:
+            voice.begin()
             agent = agent_for(self._options, self._config, thread.state, self._servers)
             prepare(thread)
             with self._kept(thread):

@@ -9,7 +9,7 @@ from messagedb_agent.cli.grammar import HelpFormatter
 GROUPS = {
     "talk": ("start", "message", "continue", "chat", "tui"),
     "read": ("show", "list", "subscribe", "context"),
-    "decide": ("approve", "deny", "interrupt", "end", "rename"),
+    "decide": ("approve", "deny", "interrupt", "unschedule", "end", "rename"),
     "go elsewhere in time": ("fork", "rewind", "replay", "whatif", "diff", "export", "import"),
     "put away": ("archive", "unarchive"),
     "count": ("usage", "stats"),

@@ -9,8 +9,10 @@ import msgspec
 
 from messagedb_agent.engine.approvals import PolicyRule
 from messagedb_agent.errors import ConfigurationError
+from messagedb_agent.events.first_look import looked_at
 
 
+@looked_at
 class _PolicyFile(msgspec.Struct, forbid_unknown_fields=True):
     rule: list[PolicyRule] = []
 

@@ -14,7 +14,7 @@ from messagedb_agent.errors import SchemaMissingError, UsageError
 from messagedb_agent.observability.logging import configure
 from messagedb_agent.store.quick import PsycopgQueries, QuickConnection, quick_connection
 from messagedb_agent.store.stream import build_category, build_stream_name
-from messagedb_agent.store.threads import thread_exists
+from messagedb_agent.store.threads import find_stream, thread_exists
 
 if TYPE_CHECKING:
     from messagedb_agent.engine.agent import Agent
@@ -158,6 +158,28 @@ def writer(
     ):
         _have_schema(store, config, conninfo)
         yield store
+
+
+@contextmanager
+def changing(options: argparse.Namespace) -> Iterator[tuple[MessageDBClient, str]]:
+    """
+    The store, and the stream of the thread that the options name, for who adds to it and leaves.
+
+    Those who follow the thread are told afterwards.
+    """
+    config = configuration(options)
+    with reader(config) as connection:
+        stream_name = find_stream(connection, category_of(options), options.thread)
+    with writer(config) as store:
+        yield store, stream_name
+        tell_followers(store, stream_name)
+
+
+def tell_followers(store: MessageDBClient, stream_name: str) -> None:
+    """Have those look now who follow the thread, or its category."""
+    from messagedb_agent.store.notifications import notify
+
+    store.query(lambda connection: notify(connection, stream_name))
 
 
 def _have_schema(store: MessageDBClient, config: Config, conninfo: Mapping[str, str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from messagedb_agent.cli.grammar import Subparsers, add_command, lazily
+from messagedb_agent.cli.grammar import THREAD, Subparsers, add_command, lazily
 from messagedb_agent.cli.options import add_agent_options, duration, moment
 
 
@@ -44,8 +44,13 @@ def _add_schedule_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_worker_commands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
-    """Drive threads, and see who does."""
+    """Drive threads, and see who does; take back what they were to add later."""
     _add_worker(commands, common)
+    _add_workers(commands, common)
+    _add_unschedule(commands, common)
+
+
+def _add_workers(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     parser = add_command(
         commands,
         common,
@@ -56,6 +61,25 @@ def add_worker_commands(commands: Subparsers, common: argparse.ArgumentParser) -
     parser.add_argument(
         "--format", choices=("text", "json"), default="text", help="text: to read; json: an object"
     )
+
+
+def _add_unschedule(commands: Subparsers, common: argparse.ArgumentParser) -> None:
+    parser = add_command(
+        commands,
+        common,
+        "unschedule",
+        lazily("manage", "unschedule"),
+        "take back messages that were written for later",
+        examples="  ./cli unschedule last\n  ./cli unschedule 6f1c 0b7d21aa",
+    )
+    parser.add_argument("thread", metavar="THREAD", help=THREAD)
+    parser.add_argument(
+        "message",
+        metavar="MESSAGE",
+        nargs="?",
+        help="id of the scheduled message, or its beginning, as `show` tells it (default: all)",
+    )
+    parser.add_argument("--reason", metavar="TEXT", help="why it is taken back")
 
 
 def _add_worker(commands: Subparsers, common: argparse.ArgumentParser) -> None:

@@ -12,6 +12,7 @@ import msgspec
 
 from messagedb_agent.errors import EncodingError
 from messagedb_agent.events.base import Event, RecordedEvent, UnknownEvent
+from messagedb_agent.events.first_look import ONE_BY_ONE
 from messagedb_agent.events.json_text import from_json, in_stored_order, is_escaped, to_json
 from messagedb_agent.events.registry import lookup
 from messagedb_agent.events.upcasters import upcast
@@ -59,6 +60,11 @@ class _Plan(NamedTuple):
 
 @cache
 def _plan(cls: type[Event]) -> _Plan:
+    with ONE_BY_ONE:
+        return _made_plan(cls)
+
+
+def _made_plan(cls: type[Event]) -> _Plan:
     fields = {field.name: field for field in msgspec.structs.fields(cls)}
     extra = tuple(name for name in fields if name in cls.METADATA)
     decode_metadata = None

@@ -35,6 +35,7 @@ _BUILTIN: tuple[type[Event], ...] = (
     user.ThreadReopened,
     user.AttachmentStored,
     user.MessageScheduled,
+    user.MessageUnscheduled,
     tool.ToolResultStored,
     agent.LLMCallStarted,
     tool.ToolExecutionStarted,

@@ -33,6 +33,13 @@ class MessageScheduled(Event, frozen=True, kw_only=True):
     content: tuple[JSONObject, ...] | None = None
 
 
+class MessageUnscheduled(Event, frozen=True, kw_only=True):
+    """Somebody took a `MessageScheduled` back before its time had come."""
+
+    schedule_id: str = ""
+    reason: str | None = None
+
+
 class AttachmentStored(Event, frozen=True, kw_only=True):
     """A file's content, in base64, in a stream of its own that its hash names."""
 

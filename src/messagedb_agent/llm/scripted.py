@@ -13,6 +13,7 @@ from messagedb_agent.cancellation import NEVER, Cancellation
 from messagedb_agent.errors import ModelCallError, ModelUnavailableError
 from messagedb_agent.events.agent import ToolCall
 from messagedb_agent.events.base import JSONObject
+from messagedb_agent.events.first_look import looked_at
 from messagedb_agent.llm.base import (
     Completion,
     Delta,
@@ -62,6 +63,7 @@ class ScriptedStep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     errors: tuple[ScriptedError, ...] = ()
 
 
+@looked_at
 class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a script file holds; `repeat` starts over when the steps are used up."""
 

@@ -168,7 +168,11 @@ _ENTRIES: dict[type[Event], Callable[[Any], Entry]] = {
     user.ToolExecutionApproved: _approved,
     user.ToolExecutionRejected: _rejected,
     user.MessageScheduled: lambda event: Entry(
-        "system", f"scheduled for {event.due_at}: {event.message}"
+        "system", f"scheduled {event.schedule_id[:8]} for {event.due_at}: {event.message}"
+    ),
+    user.MessageUnscheduled: lambda event: Entry(
+        "system",
+        f"unscheduled {event.schedule_id[:8]}{f': {event.reason}' if event.reason else ''}",
     ),
     user.SessionTerminationRequested: _with_reason("asked to end"),
     user.TurnInterruptRequested: _with_reason("asked to stop"),

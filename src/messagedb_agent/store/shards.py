@@ -8,7 +8,9 @@ whoever reads asks the database which exist. See docs/adr/0014.
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, LiteralString
 
 from messagedb_agent.errors import UsageError
@@ -51,6 +53,15 @@ CATEGORIES: LiteralString = r"""
 _CATEGORIES = f"SELECT unnest({CATEGORIES})"
 
 
+_DOUBLED: LiteralString = """
+    SELECT substr(stream_name, length(message_store.category(stream_name)) + 2) AS thread_id
+    FROM message_store.messages
+    WHERE position = 0 AND message_store.category(stream_name)
+        = ANY (ARRAY(SELECT json_array_elements_text($1::json)))
+    GROUP BY thread_id HAVING count(*) > 1 ORDER BY thread_id
+"""
+
+
 def shard_of(thread_id: str, shards: int) -> int:
     """
     The shard, from 0, in which a thread begins; always and everywhere the same one.
@@ -73,3 +84,9 @@ def categories(connection: QuickConnection, category: str) -> tuple[str, ...]:
     """A category, and then those of its shards that have events."""
     found = {str(row[0]) for row in connection.query(_CATEGORIES, (category,))}
     return (category, *sorted(found - {category}))
+
+
+def doubled(connection: QuickConnection, found: Sequence[str]) -> tuple[str, ...]:
+    """The ids under which threads began in several of these categories; reads all of them."""
+    names = json.dumps(list(found))
+    return tuple(str(row[0]) for row in connection.query(_DOUBLED, (names,)))

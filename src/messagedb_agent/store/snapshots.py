@@ -7,6 +7,7 @@ for each stream and projection. All of them may be deleted at any time; what the
 
 from __future__ import annotations
 
+from functools import cache
 from types import GenericAlias
 from typing import Any, LiteralString, TypeVar, get_args
 
@@ -15,6 +16,7 @@ import psycopg
 from psycopg import errors
 
 from messagedb_agent.errors import AgentError
+from messagedb_agent.events.first_look import ONE_BY_ONE
 from messagedb_agent.projections.append_only import AppendOnly
 from messagedb_agent.projections.base import Projected, Projection
 from messagedb_agent.store.base import EventStore
@@ -67,7 +69,15 @@ def encode_state(state: Any) -> bytes:
 
 def decode_state(kind: type[S], data: bytes) -> S:
     """The state that `encode_state` wrote. Raises `ValidationError` when it has another shape."""
-    return msgspec.msgpack.decode(data, type=kind, dec_hook=_from_builtins)
+    hashable: Any = kind
+    state: S = _decoder(hashable).decode(data)
+    return state
+
+
+@cache
+def _decoder(kind: Any) -> msgspec.msgpack.Decoder[Any]:
+    with ONE_BY_ONE:
+        return msgspec.msgpack.Decoder(kind, dec_hook=_from_builtins)
 
 
 def load_snapshot(
@@ -132,4 +142,4 @@ def _to_builtins(value: Any) -> Any:
 
 
 def _from_builtins(kind: Any, value: Any) -> Any:
-    return AppendOnly(msgspec.msgpack.decode(value, type=GenericAlias(list, get_args(kind))))
+    return AppendOnly(_decoder(GenericAlias(list, get_args(kind))).decode(value))

@@ -10,6 +10,7 @@ import msgspec
 
 from messagedb_agent.errors import ToolError
 from messagedb_agent.events.base import JSONObject
+from messagedb_agent.events.first_look import looked_at
 from messagedb_agent.tools import docstring
 from messagedb_agent.tools.base import ToolContext
 
@@ -130,7 +131,7 @@ def _struct(fields: list[tuple[str, Any, Any]], name: str) -> type[msgspec.Struc
     made = msgspec.defstruct("Arguments", fields, kw_only=True, forbid_unknown_fields=True)
     try:
         # Type hints are only compiled by the first use; a wrong one has to show now.
-        msgspec.convert({}, made)
+        msgspec.convert({}, looked_at(made))
     except msgspec.ValidationError:
         pass
     except TypeError as error:

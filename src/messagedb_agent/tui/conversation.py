@@ -75,6 +75,10 @@ class Conversation:
             return set()
         return self.presenter.note("partial", streamed, BROKEN_OFF)
 
+    def progress(self, told: Mapping[str, str]) -> set[int]:
+        """Show what tools tell while they run, by the ids of their calls."""
+        return set().union(*(self.presenter.progress(*each) for each in told.items()))
+
     @staticmethod
     def ends_answer(message: Arrived) -> bool:
         """Whether these events take the place of what was streamed."""

@@ -28,7 +28,7 @@ ToolStatus: TypeAlias = Literal["asked", "waiting", "running", "done", "failed",
 
 
 class ToolView(msgspec.Struct, frozen=True, kw_only=True):
-    """A tool call with all that became of it so far."""
+    """A tool call with all that became of it so far; what it tells meanwhile is in no event."""
 
     name: str
     arguments: Any = None
@@ -37,6 +37,7 @@ class ToolView(msgspec.Struct, frozen=True, kw_only=True):
     result: Any = None
     duration_ms: float | None = None
     attempt: int = 1
+    progress: str = ""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):

@@ -30,7 +30,7 @@ class Arrived(Told):
 
 
 class Streamed(Told):
-    """There are new pieces of an answer to be fetched."""
+    """There are new pieces of an answer, or of what tools tell, to be fetched."""
 
     def __init__(self, stream_name: str) -> None:
         super().__init__()

@@ -73,6 +73,16 @@ class Presenter:
         self.entries.append(Entry(kind=kind, text=text, note=note))
         return {len(self.entries) - 1}
 
+    def progress(self, call_id: str, text: str) -> set[int]:
+        """Show what a tool tells while it runs; it is in no stream."""
+        index = self._calls.get(call_id)
+        view = None if index is None else self.entries[index].tool
+        if index is None or view is None or view.status != "running":
+            return set()
+        self._changed = set()
+        self._change_at(index, {"progress": text})
+        return self._changed
+
     def said(self) -> list[str]:
         """The user's messages, oldest first."""
         return [item.text for item in self.entries if item.kind == "user"]
@@ -146,7 +156,12 @@ class Presenter:
 
     def _claim(self, record: RecordedEvent, event: tool.ToolExecutionRequested) -> None:
         index = self._change(
-            record, event, status="running", arguments=event.arguments, attempt=event.attempt
+            record,
+            event,
+            status="running",
+            arguments=event.arguments,
+            attempt=event.attempt,
+            progress="",
         )
         self._began[index] = happened_at(record.time, record.metadata_text)
 

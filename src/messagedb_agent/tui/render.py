@@ -74,7 +74,8 @@ def _result_line(view: ToolView) -> Content:
         case "waiting":
             return Content("\n  ") + Content.styled("? waits for approval", style)
         case "running":
-            return Content("\n  ") + Content.styled("… running", style)
+            told = f": {one_line(view.progress, _TITLE_WIDTH)}" if view.progress else ""
+            return Content("\n  ") + Content.styled(f"… running{told}", style)
         case _:
             return Content("")
     # In front of the result: what does not fit on the line is cut.

@@ -117,10 +117,11 @@ class Run:
             observed(thread_id, self._services.telemetry) as observation,
             observation.driving() as (observers, annotate),
             AgentThread(
-                self._services.store,
+                self._services.run_store or self._services.store,
                 self.stream_name,
                 observers=(*observers, self._voice.on_event),
                 on_delta=self._voice.on_delta,
+                on_progress=self._voice.on_progress,
                 annotate=annotate,
             ) as thread,
         ):

@@ -40,11 +40,13 @@ class Services:
     The store, the agent for a thread in a given state, and whose decisions these are.
 
     Runs are traced with `telemetry`, if there is any.
-    `make_agent` may raise any `AgentError`; that is shown, and the thread stays as it is.
+    `make_agent` may raise any `AgentError`; that is shown, and the thread stays as it is. Runs
+    write to `run_store`, if there is one.
     """
 
     store: Store
     make_agent: Callable[[ThreadState], Agent]
+    run_store: EventStore | None = None
     telemetry: Telemetry | None = None
     who: str = "unknown"
     category: str = DEFAULT_CATEGORY

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import psycopg
 
@@ -19,6 +20,7 @@ from messagedb_agent.store.quick import PsycopgQueries
 from messagedb_agent.store.threads import ThreadSummary, newest_threads
 from messagedb_agent.store.titles import newest_position, thread_titles
 from messagedb_agent.store.usage import stream_usage
+from messagedb_agent.tools.base import ToolProgress
 from messagedb_agent.tui.messages import Arrived, Listed, Post, Priced, StoreChanged, Streamed
 from messagedb_agent.tui.services import Services
 
@@ -84,7 +86,7 @@ class _Poller:
 class Tail(_Poller):
     """
     Tells all events of one thread, from the first on, whoever writes them; first those that
-    a fork shares. And the pieces of the answer that is being generated.
+    a fork shares. And the pieces of the answer that is being generated, and what tools tell.
 
     It is the only source of events for the screen, so they come in order and once; runs of
     this program are heard as those of any other are.
@@ -96,6 +98,7 @@ class Tail(_Poller):
         self._batch: list[RecordedEvent] = []
         self._has_told = False
         self._pieces: list[Delta] = []
+        self._told: dict[str, str] = {}
         self._pieces_lock = threading.Lock()
         self._ears = Ears(services.store.session, stream_name)
         # Without deciders it has no opinion on what comes next: each look ends with a state.
@@ -106,6 +109,7 @@ class Tail(_Poller):
             (self._batch.append,),
             ears=self._ears,
             on_delta=self._hear,
+            on_progress=self._hear_tool,
         )
         self._is_closed = threading.Event()
         super().__init__(f"tail {stream_name}", post, POLL_SECONDS)
@@ -116,13 +120,28 @@ class Tail(_Poller):
             taken, self._pieces = self._pieces, []
         return taken
 
+    def progress(self) -> dict[str, str]:
+        """What tools told last since the last call, by the ids of their calls."""
+        with self._pieces_lock:
+            taken, self._told = self._told, {}
+        return taken
+
     def _hear(self, delta: Delta) -> None:
+        with self._hearing():
+            self._pieces.append(delta)
+
+    def _hear_tool(self, told: ToolProgress) -> None:
+        with self._hearing():
+            self._told[told.tool_call_id] = told.text
+
+    @contextmanager
+    def _hearing(self) -> Iterator[None]:
         # Events that came before it, the end of another answer among them.
         if self._batch:
             self._look()
         with self._pieces_lock:
-            is_first = not self._pieces
-            self._pieces.append(delta)
+            is_first = not (self._pieces or self._told)
+            yield
         # One message for all pieces that come until it is handled: a slow terminal gets
         # fewer, larger pieces instead of a queue.
         if is_first and not self._closed:

@@ -186,8 +186,7 @@ class Viewer(App[None]):
             case messages.Arrived():
                 await self._take_events(message)
             case messages.Streamed(stream_name=name):
-                if self._tail is not None and name == self.conversation.stream_name:
-                    await self.chat.feed(self._tail.pieces())
+                await self._take_pieces(name)
             case messages.RunEnded():
                 await self._end_run(message)
             case messages.Added(stream_name=name):
@@ -233,6 +232,11 @@ class Viewer(App[None]):
         self.prompt.remember(conversation.presenter.said())
         self.refresh_all()
         self.something_changed()
+
+    async def _take_pieces(self, stream_name: str) -> None:
+        if self._tail is not None and stream_name == self.conversation.stream_name:
+            await self.chat.feed(self._tail.pieces())
+            await self.chat.update(self.conversation.progress(self._tail.progress()))
 
     def _tell_store(self, problem: str | None) -> None:
         self._problem = problem

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Sequence
 from typing import Any, LiteralString, TypeVar
 
 import msgspec
@@ -11,9 +10,10 @@ import psycopg
 
 from messagedb_agent.events.base import RecordedEvent
 from messagedb_agent.store import operations
-from messagedb_agent.store.base import EventStore, NewEvent, ThreadLock
+from messagedb_agent.store.base import EventStore, NewEvent
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.operations import Batch
+from messagedb_agent.store.wrapper import StoreWrapper
 
 T = TypeVar("T")
 
@@ -94,7 +94,7 @@ def transact(store: MessageDBClient, work: Callable[[psycopg.Connection[Any]], T
     return store.query(within)
 
 
-class QueueingStore:
+class QueueingStore(StoreWrapper[MessageDBClient]):
     """
     An event store whose appends hint to workers in the same transaction.
 
@@ -103,7 +103,7 @@ class QueueingStore:
     """
 
     def __init__(self, store: MessageDBClient, queue: str | None = None) -> None:
-        self._store = store
+        super().__init__(store)
         self._queue = queue
 
     def append(
@@ -118,7 +118,7 @@ class QueueingStore:
         if connection is not None:
             hinted = self._hint(connection, stream_name)
             new = events if hinted else [self._addressed(event) for event in events]
-            return self._store.append(
+            return self.store.append(
                 stream_name, new, expected_version=expected_version, connection=connection
             )
 
@@ -131,11 +131,11 @@ class QueueingStore:
             new = events if hinted else [self._addressed(event) for event in events]
             return operations.append_events(own, Batch.of(stream_name, new, expected_version))[0]
 
-        return transact(self._store, write)
+        return transact(self.store, write)
 
     def hint(self, stream_name: str) -> bool:
         """Only hint; False where there is no queue."""
-        return transact(self._store, lambda connection: self._hint(connection, stream_name))
+        return transact(self.store, lambda connection: self._hint(connection, stream_name))
 
     def _addressed(self, new: NewEvent) -> NewEvent:
         metadata = {**(new.metadata or {}), "queue": self._queue or DEFAULT_QUEUE}
@@ -150,36 +150,6 @@ class QueueingStore:
                 return False
         hint(connection, stream_name, self._queue)
         return True
-
-    def read(
-        self,
-        stream_name: str,
-        *,
-        position: int = 0,
-        connection: psycopg.Connection[Any] | None = None,
-    ) -> Iterator[RecordedEvent]:
-        """See `EventStore.read`."""
-        return self._store.read(stream_name, position=position, connection=connection)
-
-    def version(self, stream_name: str) -> int:
-        """See `EventStore.version`."""
-        return self._store.version(stream_name)
-
-    def streams_with(self, types: Collection[str], *, after: Mapping[str, int]) -> frozenset[str]:
-        """See `EventStore.streams_with`."""
-        return self._store.streams_with(types, after=after)
-
-    def lock(self, stream_name: str) -> ThreadLock:
-        """See `EventStore.lock`."""
-        return self._store.lock(stream_name)
-
-    def transaction(self) -> AbstractContextManager[psycopg.Connection[Any] | None]:
-        """See `EventStore.transaction`."""
-        return self._store.transaction()
-
-    def close(self) -> None:
-        """See `EventStore.close`."""
-        self._store.close()
 
 
 def as_it_belongs(store: MessageDBClient, stream_name: str) -> EventStore:

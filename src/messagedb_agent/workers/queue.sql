@@ -132,6 +132,7 @@ CREATE FUNCTION put_back(_job bigint) RETURNS text
 LANGUAGE plpgsql SET search_path = agent_queue, pg_temp AS $$
 DECLARE
   _lost record;
+  _again bigint;
 BEGIN
   DELETE FROM procrastinate_jobs WHERE id = _job AND status IN ('doing', 'failed', 'aborted')
     RETURNING lock, queue_name, args INTO _lost;
@@ -141,7 +142,9 @@ BEGIN
   IF _lost.args ? 'only_time' THEN
     PERFORM remind(_lost.lock, 0);
   ELSE
-    PERFORM hint(_lost.lock, _lost.queue_name);
+    -- Before those that nobody has begun, however many wait: somebody waits for it already.
+    _again := hint(_lost.lock, _lost.queue_name);
+    UPDATE procrastinate_jobs SET priority = 1 WHERE id = _again;
   END IF;
   RETURN _lost.lock;
 END $$;

@@ -1,41 +1,86 @@
-"""Tells the queue when to look at a thread that some other process drives."""
+"""Has the queue look after the deadlines of threads that other processes drive."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
 
 from messagedb_agent.engine.clock import utc_now
 from messagedb_agent.engine.settle import PATIENCE
 from messagedb_agent.events.agent import LLMCallRequested
-from messagedb_agent.events.base import RecordedEvent
+from messagedb_agent.events.base import Event, RecordedEvent
 from messagedb_agent.events.tool import ToolApprovalRequested, ToolExecutionRequested
 from messagedb_agent.projections.timers import as_time
+from messagedb_agent.store import operations
+from messagedb_agent.store.base import NewEvent
 from messagedb_agent.store.client import MessageDBClient
-from messagedb_agent.workers.queue import remind, transact
+from messagedb_agent.store.faults import is_connection_lost
+from messagedb_agent.store.operations import Batch
+from messagedb_agent.store.wrapper import StoreWrapper
+from messagedb_agent.workers.queue import remind
 
 
-class Reminder:
+class RemindingStore(StoreWrapper[MessageDBClient]):
     """
-    The observer of a run outside of workers: its deadline, and those of approvals, are kept.
+    The event store of a run outside of workers: its deadline, and those of approvals, are kept.
 
-    Then a worker ends the run, or refuses the call, even if this process is long gone. Does
-    nothing in a database without a queue.
+    Each is left in the queue in the transaction of the event that tells of it. A worker ends the
+    run then, or refuses the call, even if this process is long gone. A database without a
+    queue is written to as ever.
     """
 
     def __init__(self, store: MessageDBClient) -> None:
-        self._store = store
-        self._told: str | None = None
+        super().__init__(store)
+        self._told: dict[str, str] = {}
 
-    def __call__(self, record: RecordedEvent) -> None:
-        """An event was recorded."""
-        match record.event:
-            case LLMCallRequested(run_deadline=text) | ToolExecutionRequested(run_deadline=text):
-                pass
-            case ToolApprovalRequested(expires_at=text):
-                pass
-            case _:
-                return
+    def append(
+        self,
+        stream_name: str,
+        events: Sequence[NewEvent],
+        *,
+        expected_version: int | None = None,
+        connection: psycopg.Connection[Any] | None = None,
+    ) -> tuple[RecordedEvent, ...]:
+        """Write all of the events and the reminder, or nothing; see `EventStore.append`."""
+        text = min(filter(None, (_deadline(new.event) for new in events)), default=None)
         due = as_time(text)
-        if due is None or text == self._told or due <= utc_now():
-            return
-        self._told = text
-        delay = (due + PATIENCE - utc_now()).total_seconds()
-        transact(self._store, lambda connection: remind(connection, record.stream_name, delay))
+        if text is None or due is None or connection is not None:
+            return super().append(
+                stream_name, events, expected_version=expected_version, connection=connection
+            )
+        if self._told.get(stream_name) == text:
+            return super().append(stream_name, events, expected_version=expected_version)
+        batch = Batch.of(stream_name, events, expected_version)
+        delay = max(0.0, (due + PATIENCE - utc_now()).total_seconds())
+
+        def write(own: psycopg.Connection[Any]) -> tuple[RecordedEvent, ...]:
+            try:
+                with own.transaction():
+                    # The reminder first: the write takes the category's lock until the commit.
+                    remind(own, stream_name, delay)
+                    return operations.append_events(own, batch)[0]
+            except psycopg.Error as error:
+                # After a lost COMMIT an earlier attempt may be what stands in the way.
+                if is_connection_lost(error):
+                    raise
+                found = operations.find_events(own, stream_name, events)
+                if found is None:
+                    raise
+                return found
+
+        recorded = self.store.query(write)
+        self._told[stream_name] = text
+        return recorded
+
+
+def _deadline(event: Event) -> str | None:
+    """When somebody has to look at the thread because of this event."""
+    match event:
+        case LLMCallRequested(run_deadline=text) | ToolExecutionRequested(run_deadline=text):
+            return text
+        case ToolApprovalRequested(expires_at=text):
+            return text
+        case _:
+            return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import time
 from collections.abc import Callable, Collection
 
 from procrastinate.exceptions import ConnectorException
@@ -56,6 +57,7 @@ class Rounds:
         self._running = running
         self._complain = complain
         self._suspects: set[int] = set()
+        self._beaten, self._is_back = 0.0, False
 
     async def run(self, worker: Worker) -> None:
         """Make rounds until cancelled."""
@@ -63,6 +65,7 @@ class Rounds:
             await asyncio.sleep(0.01)
         number = worker.worker_id
         await self._connector.execute_query_async(_REGISTER, worker=number, **self._about)
+        self._beaten = time.monotonic()
         while True:
             try:
                 await self._round(number)
@@ -74,13 +77,22 @@ class Rounds:
     async def _round(self, worker_id: int) -> None:
         # The heartbeat first: after a pause this process must not take itself for dead.
         await self._connector.execute_query_async(_BEAT, worker=worker_id)
+        # Nor others: what kept this one from its rounds, such as a server that was away, may have
+        # kept them. They have until the next round to say that they are back.
+        now = time.monotonic()
+        self._is_back = not self._is_back and now - self._beaten > STALLED_AFTER_SECONDS / 2
+        self._beaten = now
+        if not self._is_back:
+            await self._rescue()
+        await self._put_back_strays(worker_id)
+
+    async def _rescue(self) -> None:
         rescued = await self._connector.execute_query_all_async(
             _RESCUE, patience=STALLED_AFTER_SECONDS
         )
         for row in rescued:
             if row["stream_name"]:
                 self._complain(f"{row['stream_name']} was put back: its worker is gone")
-        await self._put_back_strays(worker_id)
 
     async def _put_back_strays(self, worker_id: int) -> None:
         """Jobs that count as ours but aren't: a broken connection swallowed the answer."""

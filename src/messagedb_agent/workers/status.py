@@ -31,8 +31,10 @@ _JOBS = """
             WHERE stream_name = job.lock ORDER BY position DESC LIMIT 1),
            extract(epoch FROM nullif(greatest(job.scheduled_at, now()), now()) - now())
     FROM agent_queue.procrastinate_jobs AS job
-    WHERE job.status = 'doing' OR job.status = 'todo'
-    ORDER BY job.status, job.id LIMIT $1
+    WHERE job.status = 'doing' OR job.id IN (
+        SELECT id FROM agent_queue.procrastinate_jobs WHERE status = 'todo'
+        ORDER BY scheduled_at NULLS FIRST, priority DESC, id LIMIT $1)
+    ORDER BY job.scheduled_at NULLS FIRST, job.priority DESC, job.id
 """
 
 _COUNTS = """
@@ -102,7 +104,7 @@ def overview(connection: QuickConnection) -> Overview:
     """Look at the queue; a database without one has no workers yet."""
     if connection.query(_EXISTS)[0][0] is None:
         return Overview(has_queue=False)
-    jobs = connection.query(_JOBS, (str(_LISTED * 20),))
+    jobs = connection.query(_JOBS, (str(_LISTED),))
     ready, blocked, scheduled, abandoned = (
         int(value or 0) for value in connection.query(_COUNTS)[0]
     )
@@ -112,7 +114,7 @@ def overview(connection: QuickConnection) -> Overview:
         blocked=blocked,
         scheduled=scheduled,
         abandoned=abandoned,
-        waiting=tuple(_job(row) for row in jobs if row[2] == "todo")[:_LISTED],
+        waiting=tuple(_job(row) for row in jobs if row[2] == "todo"),
     )
 
 

@@ -56,6 +56,15 @@ def wait(seconds: float) -> str:
 
 
 @server.tool()
+async def climb(steps: int, context: Context[Any, Any]) -> str:
+    """Tell each step."""
+    for number in range(1, steps + 1):
+        await context.report_progress(number, steps, "climbing\nup")
+    await context.report_progress(steps)
+    return "on top"
+
+
+@server.tool()
 def die() -> str:
     """End the server in the middle of a call."""
     os._exit(3)

@@ -44,6 +44,7 @@ def test_tools_are_named_after_their_server_and_declared_as_it_says(agent: Agent
     assert agent.problems == []
     assert list(agent.tools.names) == [
         "some__add",
+        "some__climb",
         "some__draw",
         "some__environment",
         "some__header",
@@ -65,6 +66,14 @@ def test_terms_are_those_of_the_server_unless_the_tool_has_its_own(agent: Agent)
     assert terms["some__say"] == ("ask", "fail")
     assert terms["some__add"] == ("allow", "retry")
     assert terms["some__odd_name_with_signs_bb99f663"] == ("deny", "fail")
+
+
+def test_what_a_server_tells_meanwhile_is_passed_on(agent: Agent) -> None:
+    told: list[str] = []
+    context = ToolContext(progress=told.append, idempotency_key="a key")
+
+    assert agent.call("some__climb", context, steps=2) == "on top"
+    assert told == ["climbing up (1 of 2)", "climbing up (2 of 2)", "2"]
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,12 @@ from typing import Any
 
 from messagedb_agent.cli.ask import who_am_i
 from messagedb_agent.cli.terminal import tell
-from messagedb_agent.cli.wiring import category_of, configuration, reader, writer
+from messagedb_agent.cli.wiring import changing
 from messagedb_agent.engine import session
 from messagedb_agent.engine.settle import settle
 from messagedb_agent.errors import UsageError
 from messagedb_agent.projections.thread_state import ThreadState
 from messagedb_agent.store.stream import parse_stream_name
-from messagedb_agent.store.threads import find_stream
 from messagedb_agent.workers.queue import as_it_belongs
 
 
@@ -24,10 +23,7 @@ def approve(options: argparse.Namespace) -> int:
     edited = _parse(options.edit, "--edit") if options.edit is not None else None
     if edited is not None and not isinstance(edited, dict):
         raise UsageError("--edit needs a JSON object with the tool's arguments")
-    config = configuration(options)
-    with reader(config) as connection:
-        stream_name = find_stream(connection, category_of(options), options.thread)
-    with writer(config) as store:
+    with changing(options) as (store, stream_name):
         target = as_it_belongs(store, stream_name)
         state = settle(target, stream_name)
         calls = session.find_pending(state, options.call)
@@ -70,10 +66,7 @@ def _check(state: ThreadState, name: str, edited: dict[str, Any]) -> None:
 
 def deny(options: argparse.Namespace) -> int:
     """Refuse pending calls."""
-    config = configuration(options)
-    with reader(config) as connection:
-        stream_name = find_stream(connection, category_of(options), options.thread)
-    with writer(config) as store:
+    with changing(options) as (store, stream_name):
         target = as_it_belongs(store, stream_name)
         calls = session.find_pending(settle(target, stream_name), options.call)
         who = options.by or who_am_i()

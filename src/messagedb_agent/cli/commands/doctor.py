@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from messagedb_agent.cli.progress import Progress
 from messagedb_agent.cli.terminal import paint, say
-from messagedb_agent.cli.wiring import configuration, database, embedded_server, reader
+from messagedb_agent.cli.wiring import (
+    category_of,
+    configuration,
+    database,
+    embedded_server,
+    reader,
+)
 from messagedb_agent.config import Config
 from messagedb_agent.errors import AgentError
 
@@ -43,6 +49,7 @@ def run(options: argparse.Namespace) -> int:
         ("settings", lambda _config: Finding(good=True, what="all values can be used")),
         ("database", _database),
         ("message db", _schema),
+        ("shards", lambda config: _shards(config, category_of(options))),
         ("model", _model),
         ("workspace", _workspace),
         ("mcp", lambda config: _mcp(options, config)),
@@ -62,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _replay(options: argparse.Namespace, config: Config) -> bool:
     from messagedb_agent.cli.replay import replay_category
-    from messagedb_agent.cli.wiring import category_of, writer
+    from messagedb_agent.cli.wiring import writer
 
     with writer(config) as store, Progress("replaying every thread"):
         found = list(replay_category(store, category_of(options)))
@@ -110,6 +117,21 @@ def _schema(config: Config) -> Finding:
             what = f"missing: {', '.join(missing)}"
             return Finding(good=False, what=what, advice="`./cli db install` installs them")
         return Finding(good=True, what=f"version {installed_version(connection)}")
+
+
+def _shards(config: Config, category: str) -> Finding:
+    from messagedb_agent.store.shards import categories, doubled
+
+    with reader(config) as connection:
+        found = categories(connection, category)
+        twice = doubled(connection, found) if len(found) > 1 else ()
+    if twice:
+        return Finding(
+            good=False,
+            what=f"several threads each are called {', '.join(twice[:5])}",
+            advice="an id means the newest; `--category NAME+NN` reaches that of shard NN",
+        )
+    return Finding(good=True, what=f"{len(found) - 1 or 'none'} besides {category}")
 
 
 @contextmanager

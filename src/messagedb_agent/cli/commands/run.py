@@ -18,6 +18,7 @@ from messagedb_agent.cli.wiring import (
     new_stream,
     reader,
     refuse_known,
+    tell_followers,
     writer,
 )
 from messagedb_agent.config import Config
@@ -95,13 +96,18 @@ def message(options: argparse.Namespace) -> int:
                 queue, stream_name, text, content=content, configuration=chosen, due_at=due_at
             )
             return leave_to_workers(options, store, stream_name)
+
+        def add_beside() -> None:
+            add_message(store, stream_name, text, content=content)
+            tell_followers(store, stream_name)
+
         return drive(
             options,
             config,
             store,
             stream_name,
             prepare=lambda thread: thread.send(text, content),
-            when_busy=lambda: add_message(store, stream_name, text, content=content),
+            when_busy=add_beside,
         )
 
 

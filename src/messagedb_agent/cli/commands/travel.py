@@ -20,6 +20,7 @@ from messagedb_agent.cli.progress import Progress
 from messagedb_agent.cli.terminal import complain, say, tell, visible, write
 from messagedb_agent.cli.wiring import (
     category_of,
+    changing,
     configuration,
     new_stream,
     reader,
@@ -92,7 +93,7 @@ def _with_model(
 
 def rewind(options: argparse.Namespace) -> int:
     """Go back to a position."""
-    with on_thread(options, options.thread, archived=False) as (store, stream_name):
+    with changing(options) as (store, stream_name):
         travel.rewind_thread(store, stream_name, options.to, options.reason)
     tell(f"thread {parse_stream_name(stream_name).thread_id} goes on from {options.to}")
     return 0

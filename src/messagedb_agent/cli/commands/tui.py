@@ -40,9 +40,11 @@ def run(options: argparse.Namespace) -> int:
         writer(config, told.store_is_away) as store,
     ):
         from messagedb_agent.tui.services import Services
+        from messagedb_agent.workers.reminder import RemindingStore
 
         services = Services(
             store=store,
+            run_store=RemindingStore(store),
             make_agent=partial(
                 agent_for, options, config, servers=servers, on_problem=told.problem
             ),

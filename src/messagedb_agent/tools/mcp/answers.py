@@ -33,6 +33,12 @@ def result_of(answer: CallToolResult) -> Any:
     return {"content": value, "text": "\n".join(beside)} if beside else value
 
 
+def progress_line(done: float, total: float | None, message: str | None) -> str:
+    """What a server tells about a call that it works on, as one line."""
+    amount = f"{done:g}" if total is None else f"{done:g} of {total:g}"
+    return f"{' '.join(message.split())} ({amount})" if message else amount
+
+
 def _described(block: Any) -> str:
     """One line for what can't be shown as text, or the text of an embedded resource."""
     match block.type:

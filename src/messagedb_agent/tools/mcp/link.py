@@ -14,6 +14,8 @@ import msgspec
 from messagedb_agent.cancellation import Cancellation
 from messagedb_agent.errors import ToolError, ToolServerError
 from messagedb_agent.events.base import JSONObject
+from messagedb_agent.tools.base import ToolContext
+from messagedb_agent.tools.mcp.answers import progress_line
 from messagedb_agent.tools.mcp.settings import ServerSettings
 from messagedb_agent.tools.mcp.transport import open_transport
 
@@ -87,24 +89,27 @@ class Link:
         tool: str,
         arguments: JSONObject,
         seconds: float,
-        cancelled: Cancellation,
-        idempotency_key: str,
+        context: ToolContext,
     ) -> CallToolResult:
         """
-        Call a tool by the server's own name for it.
+        Call a tool by the server's own name for it; what it tells meanwhile is passed on.
 
         Raises `ToolError` when the server refuses, is too slow, or the caller gives up, and
         `ToolServerError` when the connection ends before there is an answer.
         """
         client = self._client
         assert client is not None, "the link is not connected"
-        meta: Any = {_KEY: idempotency_key} if idempotency_key else None
+        key = context.idempotency_key
+        meta: Any = {_KEY: key} if key else None
+
+        async def tell(progress: float, total: float | None, message: str | None) -> None:
+            context.progress(self._settings.censored(progress_line(progress, total, message)))
 
         async def act() -> CallToolResult:
-            return await client.call_tool(tool, dict(arguments), meta=meta)
+            return await client.call_tool(tool, dict(arguments), progress_callback=tell, meta=meta)
 
         try:
-            return self._wait(self._start(act), seconds, cancelled)
+            return self._wait(self._start(act), seconds, context.cancelled)
         except TimeoutError:
             text = f"The MCP server {self._name} did not answer within {seconds:g} seconds."
             raise ToolError(text) from None

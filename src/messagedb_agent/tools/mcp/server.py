@@ -111,7 +111,7 @@ class McpServer:
         if tool is None or not self.settings.offers(tool):
             raise ToolError(f"The MCP server {self.name} does not offer {exposed} any more.")
         try:
-            answer = link.call(tool, arguments, seconds, context.cancelled, context.idempotency_key)
+            answer = link.call(tool, arguments, seconds, context)
         except ToolServerError as error:
             self._drop(link)
             raise ToolServerError(
