@@ -22,6 +22,10 @@ DROP TRIGGER procrastinate_trigger_status_events_insert_v1 ON procrastinate_jobs
 DROP TRIGGER procrastinate_trigger_status_events_update_v1 ON procrastinate_jobs;
 DROP TRIGGER procrastinate_trigger_scheduled_events_v1 ON procrastinate_jobs;
 
+-- Workers are told by `wake` instead, in words that are the same for each job of a queue, so that
+-- PostgreSQL sends those of one transaction once, and not for jobs whose time has not come.
+DROP TRIGGER procrastinate_jobs_notify_queue_job_inserted_v1 ON procrastinate_jobs;
+
 ALTER TABLE procrastinate_jobs ADD COLUMN since timestamptz NOT NULL DEFAULT clock_timestamp();
 
 CREATE FUNCTION note_since() RETURNS trigger
@@ -50,7 +54,6 @@ DECLARE
   _known text;
   _queue text;
   _job bigint;
-  _new boolean;
 BEGIN
   SELECT queue_name FROM threads WHERE stream_name = _stream_name INTO _known;
   _queue := coalesce(_queue_name, _known, 'agents');
@@ -70,9 +73,9 @@ BEGIN
         WHEN excluded.scheduled_at < job.scheduled_at THEN excluded.scheduled_at
         WHEN excluded.scheduled_at IS NULL THEN NULL
         ELSE job.scheduled_at END
-    RETURNING id, xmax = 0 INTO _job, _new;
-  IF _delay <= 0 AND NOT _new THEN
-    PERFORM wake(_queue, _job);
+    RETURNING id INTO _job;
+  IF _delay <= 0 THEN
+    PERFORM wake(_queue);
   END IF;
   RETURN _job;
 END $$;
@@ -106,19 +109,17 @@ BEGIN
   END LOOP;
 END $$;
 
--- In the words of Procrastinate's own trigger, which speaks at inserts only.
-CREATE FUNCTION wake(_queue_name text, _job bigint) RETURNS void
+-- On Procrastinate's channel, in its words: any job makes a worker look.
+CREATE FUNCTION wake(_queue_name text) RETURNS void
 LANGUAGE sql AS $$
-  SELECT pg_notify(
-    'procrastinate_queue_v1#' || _queue_name,
-    json_build_object('type', 'job_inserted', 'job_id', _job)::text)
+  SELECT pg_notify('procrastinate_queue_v1#' || _queue_name, '{"type": "job_inserted", "job_id": 0}')
 $$;
 
 -- A job that waited for the same thread's running one becomes free when that one ends.
 CREATE FUNCTION wake_next() RETURNS trigger
 LANGUAGE plpgsql SET search_path = agent_queue, pg_temp AS $$
 BEGIN
-  PERFORM wake(waiting.queue_name, waiting.id) FROM procrastinate_jobs AS waiting
+  PERFORM wake(waiting.queue_name) FROM procrastinate_jobs AS waiting
     WHERE waiting.lock = OLD.lock AND waiting.status = 'todo' AND waiting.scheduled_at IS NULL;
   RETURN NULL;
 END $$;
@@ -141,6 +142,7 @@ BEGIN
   END IF;
   IF _lost.args ? 'only_time' THEN
     PERFORM remind(_lost.lock, 0);
+    PERFORM wake(_lost.queue_name);
   ELSE
     -- Before those that nobody has begun, however many wait: somebody waits for it already.
     _again := hint(_lost.lock, _lost.queue_name);

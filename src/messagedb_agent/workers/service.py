@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -23,6 +24,11 @@ from messagedb_agent.workers.driver import Driver
 from messagedb_agent.workers.jobs import Jobs
 from messagedb_agent.workers.queue import DEFAULT_QUEUE
 from messagedb_agent.workers.rounds import Rounds
+
+if sys.platform == "win32":
+    from asyncio import new_event_loop
+else:
+    from uvloop import new_event_loop
 
 POLL_SECONDS = 2.0
 """How often the queue is looked at without a notification: the precision of its timers."""
@@ -104,7 +110,7 @@ class WorkerService:
         The caller has to end the process then: their threads run on.
         """
         # Not asyncio.run, which would wait for them.
-        return asyncio.new_event_loop().run_until_complete(self._serve(ready))
+        return new_event_loop().run_until_complete(self._serve(ready))
 
     async def _serve(self, ready: Callable[[], None]) -> bool:
         loop = asyncio.get_running_loop()
