@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
@@ -164,6 +164,14 @@ def test_an_append_that_fails_lets_the_next_ones_go_on() -> None:
     assert future.result() == recorded(follower)
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_nobody_waits_for_an_append_that_was_interrupted_while_it_waited() -> None:
     writers = Writers(lambda batches: [recorded(batch) for batch in batches])
     first, last = said(), said()

@@ -57,7 +57,7 @@ class Rounds:
         self._running = running
         self._complain = complain
         self._suspects: set[int] = set()
-        self._beaten, self._is_back = 0.0, False
+        self._beaten = self._rescues_from = 0.0
 
     async def run(self, worker: Worker) -> None:
         """Make rounds until cancelled."""
@@ -78,11 +78,12 @@ class Rounds:
         # The heartbeat first: after a pause this process must not take itself for dead.
         await self._connector.execute_query_async(_BEAT, worker=worker_id)
         # Nor others: what kept this one from its rounds, such as a server that was away, may have
-        # kept them. They have until the next round to say that they are back.
+        # kept them. They get as long as ever to say that they are back.
         now = time.monotonic()
-        self._is_back = not self._is_back and now - self._beaten > STALLED_AFTER_SECONDS / 2
+        if now - self._beaten > STALLED_AFTER_SECONDS / 2:
+            self._rescues_from = now + STALLED_AFTER_SECONDS
         self._beaten = now
-        if not self._is_back:
+        if now >= self._rescues_from:
             await self._rescue()
         await self._put_back_strays(worker_id)
 
