@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
 
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        options = build_parser().parse_args(arguments)
+        options = build_parser(next(iter(arguments), "")).parse_args(arguments)
         return int(options.run(options))
     except AgentError as error:
         complain(str(error))
