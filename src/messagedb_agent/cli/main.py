@@ -18,8 +18,8 @@ _OBJECTS_BEFORE_COLLECTION = 50_000
 
 def entry_point() -> NoReturn:
     """Run the command line and leave with its exit code."""
-    # SDKs make a million objects that stay; looking through them for garbage takes longer, again
-    # and again, than all else that a command does.
+    # An SDK is 100,000 objects that stay. Looking through them for garbage, each time when
+    # there are a quarter more, takes a command longer than what it is about.
     gc.set_threshold(_OBJECTS_BEFORE_COLLECTION)
     code = main(sys.argv[1:])
     # What is left to do is the interpreter's tidying up, which a waiting user need not see.
