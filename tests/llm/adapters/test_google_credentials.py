@@ -114,3 +114,28 @@ def test_a_machine_with_a_certificate_of_its_own_is_noticed(
     monkeypatch.setenv("GOOGLE_API_CERTIFICATE_CONFIG", str(config))
 
     assert google_credentials.has_client_certificate()
+
+
+def test_the_identity_of_a_workload_is_exchanged_for_a_token(
+    server: ProviderServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "subject").write_text("a token of another cloud")
+    pool = "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/x"
+    account = {
+        "type": "external_account",
+        "audience": pool,
+        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+        "token_url": f"{server.url}/token",
+        "credential_source": {"file": str(tmp_path / "subject")},
+    }
+    file = tmp_path / "identity.json"
+    file.write_text(json.dumps(account))
+
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+    # Else google-auth asks a service of Google's for the project's name.
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "p2")
+
+    login = google_credentials.load(os.environ)
+    login.renew()
+
+    assert (login.credentials.token, login.project) == ("test-token", "p2")

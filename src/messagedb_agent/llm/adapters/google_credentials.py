@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import warnings
@@ -74,6 +75,8 @@ def _load(environ: Mapping[str, str]) -> Login:
     # the operator names is as trusted as the one that the SDK would find by itself.
     warnings.filterwarnings("ignore", message="Your application has authenticated using end user")
     warnings.filterwarnings("ignore", message="The load_credentials_from_file method is deprecated")
+    # What it warns of while it looks around is either no matter or an error after all.
+    logging.getLogger("google.auth").setLevel(logging.ERROR)
     path = _path(environ)
     if path and path != os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
         return Login(*auth.load_credentials_from_file(path, scopes=_SCOPES))
