@@ -173,6 +173,34 @@ def test_a_thread_can_go_from_provider_to_provider(cli: Cli, provider: ProviderS
     assert models == [CLAUDE_VERTEX.model, GEMINI.model, OPENAI.model]
 
 
+def test_back_at_its_first_model_a_thread_has_its_calls_and_not_its_thoughts(
+    cli: Cli, provider: ProviderServer
+) -> None:
+    elsewhere = Reply(calls=(ReplyCall("calculate", '{"expression": "1 + 1"}', "fc/1:a"),))
+    answers = (Reply(text=text) for text in ("one", "two", "three"))
+    provider.script(PARALLEL, next(answers), elsewhere, *answers)
+    cli.ask("start", "go", "--thread-id", "t", "--model", CLAUDE_VERTEX.model)
+    cli.ask("message", "t", "and?", "--model", GEMINI.model)
+
+    told = cli.ask("message", "t", "then?", "--model", CLAUDE_VERTEX.model)
+
+    assert told["response"] == "three"
+    messages = CLAUDE_VERTEX.messages(provider.requests[-1].body)
+    kinds = [[block["type"] for block in message["content"]] for message in messages]
+    assert kinds == [
+        ["text"],
+        ["text", "tool_use", "tool_use"],
+        ["tool_result", "tool_result"],
+        ["text"],
+        ["text"],
+        ["tool_use"],
+        ["tool_result"],
+        ["text"],
+        ["text"],
+    ]
+    assert messages[5]["content"][0]["id"] == messages[6]["content"][0]["tool_use_id"] == "fc_1_a"
+
+
 def test_on_a_terminal_the_answer_appears_while_it_is_generated(
     cli: Cli, provider: ProviderServer
 ) -> None:
