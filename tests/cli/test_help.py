@@ -73,3 +73,19 @@ def test_every_option_says_what_it_does() -> None:
     ]
 
     assert silent == []
+
+
+@pytest.mark.parametrize("name", [name for names in GROUPS.values() for name in names])
+def test_a_command_built_alone_is_the_same(name: str) -> None:
+    alone, whole = (
+        parser._subparsers._group_actions[0].choices[name].format_help()  # type: ignore[union-attr,index]
+        for parser in (build_parser(name), build_parser())
+    )
+
+    assert alone == whole
+
+
+def test_a_frequent_command_is_built_alone() -> None:
+    actions = build_parser("message")._subparsers
+    assert actions is not None
+    assert list(actions._group_actions[0].choices or ()) == ["message"]

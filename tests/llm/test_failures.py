@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from google.auth.exceptions import RefreshError
 
 from messagedb_agent.errors import ModelCallError, ModelUnavailableError
 from messagedb_agent.llm.failures import Backend, translate
@@ -109,3 +110,12 @@ def test_an_error_of_ours_stays_what_it_is() -> None:
     error = ModelUnavailableError("set GCP_PROJECT")
 
     assert translate(error, BACKEND) is error
+
+
+def test_what_google_auth_says_is_told_without_its_objects() -> None:
+    error = RefreshError("invalid_grant: revoked", {"error": "invalid_grant"})  # type: ignore[no-untyped-call]
+
+    told = str(translate(error, BACKEND))
+
+    assert "the credentials are refused: invalid_grant: revoked" in told
+    assert "{" not in told

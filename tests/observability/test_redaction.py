@@ -103,3 +103,9 @@ def test_values_of_any_depth_are_dealt_with() -> None:
         deep = [deep]
 
     assert Redactor({}).value(deep) is not None
+
+
+def test_where_credentials_are_is_no_secret() -> None:
+    redactor = Redactor({"GOOGLE_APPLICATION_CREDENTIALS": "/home/me/account.json"})
+
+    assert redactor.text("no file /home/me/account.json") == "no file /home/me/account.json"

@@ -15,7 +15,7 @@ MAX_COUNT = 10**9
 
 def add_model_options(parsers: Mapping[str, argparse.ArgumentParser]) -> None:
     """Add them to the commands that drive a thread, given by their names."""
-    for name in ("start", "message", "continue"):
+    for name in parsers.keys() & {"start", "message", "continue"}:
         parser = parsers[name]
         _add_parameters(parser)
         if name != "continue":

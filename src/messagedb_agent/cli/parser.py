@@ -44,8 +44,8 @@ exit codes: 0 done, 1 failed, 2 wrong usage, 3 waiting for approval, 4 limit rea
 """
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+def build_parser(first: str = "") -> argparse.ArgumentParser:
+    """The whole command line, or what its `first` argument asks for: all takes a while to build."""
     common = argparse.ArgumentParser(add_help=False)
     add_common(common, argparse.SUPPRESS)
     parser = CommandParser(
@@ -60,26 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_common(parser, None)
     parser.set_defaults(run=_greet)
-    for add in (
-        _add_start,
-        _add_message,
-        _add_continue,
-        _add_show,
-        _add_list,
-        _add_subscribe,
-        _add_approve,
-        _add_deny,
-        add_worker_commands,
-        _add_interrupt,
-        _add_end,
-        add_travel_commands,
-        add_extra_commands,
-        add_mcp_commands,
-        add_model_commands,
-        _add_db,
-        _add_doctor,
-        _add_version,
-    ):
+    for add in (_PARTS[first],) if first in _PARTS else _PARTS.values():
         add(commands, common)
     add_model_options(commands.choices)
     parser.commands = commands
@@ -293,3 +274,25 @@ def _print_version(_options: argparse.Namespace) -> int:
 
     say(f"messagedb-agent {__version__}")
     return 0
+
+
+_PARTS = {
+    "start": _add_start,
+    "message": _add_message,
+    "continue": _add_continue,
+    "show": _add_show,
+    "list": _add_list,
+    "subscribe": _add_subscribe,
+    "approve": _add_approve,
+    "deny": _add_deny,
+    "worker": add_worker_commands,
+    "interrupt": _add_interrupt,
+    "end": _add_end,
+    "fork": add_travel_commands,
+    "rename": add_extra_commands,
+    "mcp-serve": add_mcp_commands,
+    "context": add_model_commands,
+    "db": _add_db,
+    "doctor": _add_doctor,
+    "version": _add_version,
+}

@@ -18,6 +18,7 @@ from messagedb_agent.store.threads import find_stream, thread_exists
 
 if TYPE_CHECKING:
     from messagedb_agent.engine.agent import Agent
+    from messagedb_agent.engine.approvals import PolicyRule
     from messagedb_agent.projections.thread_state import ThreadState
     from messagedb_agent.store.client import MessageDBClient
     from messagedb_agent.store.embedded import EmbeddedServer
@@ -212,7 +213,6 @@ def agent_for(
     A thread keeps its model, prompt and parameters until the options say otherwise.
     """
     from messagedb_agent.cli import model
-    from messagedb_agent.cli.policy import read_policy
     from messagedb_agent.engine.agent import Agent
     from messagedb_agent.engine.approvals import ApprovalPolicy
 
@@ -225,7 +225,7 @@ def agent_for(
         parameters=model.parameters_for(options, state),
         policy=ApprovalPolicy(
             allow_all=options.auto_approve,
-            rules=read_policy(options.policy) if options.policy else (),
+            rules=_rules(options.policy),
             allowed=_known(options.allow, tools, servers),
             denied=_known(options.deny, tools, servers),
         ),
@@ -247,6 +247,14 @@ def tools_for(
     from messagedb_agent.tools import ToolRegistry, builtin_tools
 
     return ToolRegistry(*builtin_tools(), *tools_of(servers, state, on_problem))
+
+
+def _rules(file: str | None) -> tuple[PolicyRule, ...]:
+    if not file:
+        return ()
+    from messagedb_agent.cli.policy import read_policy
+
+    return read_policy(file)
 
 
 def _known(names: list[str], tools: ToolRegistry, servers: McpServers | None) -> frozenset[str]:

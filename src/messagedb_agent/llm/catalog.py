@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -90,23 +91,33 @@ def request_body(request: ModelRequest, settings: ModelSettings) -> JSONObject:
     return wire.sent(wire.to_request(request))
 
 
-def preload(model_name: str) -> None:
+def preload(model_name: str, settings: ModelSettings | None = None) -> None:
     """
-    Import the SDK of this model in the background.
+    Begin in the background with what the first call of this model needs.
 
-    Importing one takes 0.5 to 2 seconds, which can pass while the store connects and reads.
+    Importing an SDK takes 0.5 to 2 seconds, which can pass while the store connects and reads;
+    meanwhile authorities are read, and Google gives a token. What fails is told by that call.
     """
     kind, _ = _kind(model_name)
-    if kind in _SDKS:
-        threading.Thread(target=_import, args=(kind,), name="sdk-import", daemon=True).start()
-
-
-def _import(kind: str) -> None:
-    try:
-        import_module(_SDKS[kind][0])
-    except ImportError:
-        # Whoever makes the client says it, with what to install.
+    if kind not in _SDKS:
         return
+    from messagedb_agent.llm.adapters import google_credentials, transport
+
+    _begin("sdk-import", partial(import_module, _SDKS[kind][0]))
+    if kind.startswith("vertex-"):
+        google_credentials.prepare((settings or ModelSettings()).environ)
+    else:
+        _begin("authorities", transport.tls_context)
+
+
+def _begin(name: str, work: Callable[[], object]) -> None:
+    def attempt() -> None:
+        try:
+            work()
+        except Exception:  # noqa: BLE001 - whoever needs it does it again, and says what fails
+            return
+
+    threading.Thread(target=attempt, name=name, daemon=True).start()
 
 
 def _kind(model_name: str) -> tuple[str, str]:

@@ -185,7 +185,10 @@ def _text(error: Exception) -> str:
 
 
 def _line(error: BaseException) -> str:
-    return _clean(str(error) or type(error).__name__)
+    told: object = str(error)
+    if len(error.args) > 1 and "GoogleAuthError" in {cls.__name__ for cls in type(error).__mro__}:
+        told = error.args[0]  # what follows is the cause, or the whole answer
+    return _clean(str(told) or type(error).__name__)
 
 
 def _clean(text: str) -> str:

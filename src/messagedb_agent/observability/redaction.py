@@ -17,6 +17,9 @@ _SECRET_VARIABLE = re.compile(
     r"|AUTH(ORIZATION)?$|COOKIE",
     re.IGNORECASE,
 )
+_PATHS = frozenset({"GOOGLE_APPLICATION_CREDENTIALS"})
+"""Variables that only say where a secret is."""
+
 _SECRET_KEY = re.compile(
     r"pass(wd|word|phrase)|(^|[_\-.])pwd$|secret|(^|[_\-.]|[a-z])token$|(^|[_\-.])(api|access|private)"
     r"[_\-]?key|apikey|credential|authorization|cookie|bearer",
@@ -115,7 +118,7 @@ def is_secret_key(key: str) -> bool:
 
 def _secrets(environ: Mapping[str, str]) -> Iterable[str]:
     for name, value in environ.items():
-        if _SECRET_VARIABLE.search(name):
+        if _SECRET_VARIABLE.search(name) and name not in _PATHS:
             yield from filter(_is_worth_hiding, (value, *_header_values(name, value)))
         yield from filter(_is_worth_hiding, _passwords_in(value))
 

@@ -9,6 +9,7 @@ import pty
 import select
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from messagedb_agent.testing.provider_frames import Reply, ReplyCall
@@ -172,6 +173,34 @@ def test_a_thread_can_go_from_provider_to_provider(cli: Cli, provider: ProviderS
     assert models == [CLAUDE_VERTEX.model, GEMINI.model, OPENAI.model]
 
 
+def test_back_at_its_first_model_a_thread_has_its_calls_and_not_its_thoughts(
+    cli: Cli, provider: ProviderServer
+) -> None:
+    elsewhere = Reply(calls=(ReplyCall("calculate", '{"expression": "1 + 1"}', "fc/1:a"),))
+    answers = (Reply(text=text) for text in ("one", "two", "three"))
+    provider.script(PARALLEL, next(answers), elsewhere, *answers)
+    cli.ask("start", "go", "--thread-id", "t", "--model", CLAUDE_VERTEX.model)
+    cli.ask("message", "t", "and?", "--model", GEMINI.model)
+
+    told = cli.ask("message", "t", "then?", "--model", CLAUDE_VERTEX.model)
+
+    assert told["response"] == "three"
+    messages = CLAUDE_VERTEX.messages(provider.requests[-1].body)
+    kinds = [[block["type"] for block in message["content"]] for message in messages]
+    assert kinds == [
+        ["text"],
+        ["text", "tool_use", "tool_use"],
+        ["tool_result", "tool_result"],
+        ["text"],
+        ["text"],
+        ["tool_use"],
+        ["tool_result"],
+        ["text"],
+        ["text"],
+    ]
+    assert messages[5]["content"][0]["id"] == messages[6]["content"][0]["tool_use_id"] == "fc_1_a"
+
+
 def test_on_a_terminal_the_answer_appears_while_it_is_generated(
     cli: Cli, provider: ProviderServer
 ) -> None:
@@ -241,8 +270,19 @@ def test_missing_credentials_are_one_line_with_what_to_do(
     del cli.environment["GOOGLE_APPLICATION_CREDENTIALS"]
     del cli.environment["ANTHROPIC_API_KEY"]
     for dialect, says in ((GEMINI, "gcloud auth"), (ANTHROPIC, "ANTHROPIC_API_KEY")):
-        ended = cli("start", "hi", "--model", dialect.model)
+        ended = cli.cold("start", "hi", "--model", dialect.model)
 
-        assert ended.code == 1
-        assert says in ended.err.splitlines()[-1]
-        assert "Traceback" not in ended.err
+        told = [line for line in ended.err.splitlines() if not line.startswith("thread ")]
+        assert (ended.code, len(told)) == (1, 1)
+        assert says in told[0]
+
+
+def test_credentials_that_can_not_be_read_are_named(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "account.json"
+    file.write_text("{")
+    environ = {"GOOGLE_APPLICATION_CREDENTIALS": str(file)}
+
+    ended = cli("start", "hi", "--model", CLAUDE_VERTEX.model, env=environ)
+
+    assert ended.code == 1
+    assert f"File {file} is not a valid json file.; run `gcloud auth" in ended.err.splitlines()[-1]

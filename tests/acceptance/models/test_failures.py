@@ -10,7 +10,14 @@ import pytest
 from messagedb_agent.testing.provider_frames import Reply, ReplyCall
 from messagedb_agent.testing.provider_server import ProviderServer
 from tests.acceptance.conftest import Cli
-from tests.acceptance.models.conftest import CLAUDE_VERTEX, EACH, GEMINI, OPENAI, Dialect
+from tests.acceptance.models.conftest import (
+    ANTHROPIC,
+    CLAUDE_VERTEX,
+    EACH,
+    GEMINI,
+    OPENAI,
+    Dialect,
+)
 
 CALL = Reply(calls=(ReplyCall("calculate", '{"expression": "6 * 7"}', "c1"),))
 
@@ -173,12 +180,27 @@ BY_GEMINI = [
     ),
     *ON_VERTEX[-3:],
 ]
+AT_ANTHROPIC = [
+    ON_VERTEX[-4],
+    Fault(
+        Reply(status=401, body=by_model("authentication_error")),
+        "authentication",
+        "ANTHROPIC_API_KEY",
+    ),
+    Fault(Reply(status=403, body=by_model("permission_error")), "permission", "this key"),
+    Fault(Reply(status=404, body=by_model("not_found_error")), "not_found", "the model name"),
+]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("dialect", "faults"),
-    [(CLAUDE_VERTEX, ON_VERTEX), (GEMINI, BY_GEMINI), (OPENAI, AT_OPENAI)],
+    [
+        (CLAUDE_VERTEX, ON_VERTEX),
+        (GEMINI, BY_GEMINI),
+        (ANTHROPIC, AT_ANTHROPIC),
+        (OPENAI, AT_OPENAI),
+    ],
     ids=lambda value: value.model if isinstance(value, Dialect) else "",
 )
 def test_each_fault_that_is_the_last_is_one_line_and_the_thread_goes_on(

@@ -10,7 +10,7 @@ from messagedb_agent.cli.driving import drive, nothing
 from messagedb_agent.cli.following import leave_to_workers
 from messagedb_agent.cli.mcp import tool_servers
 from messagedb_agent.cli.messages import message_of
-from messagedb_agent.cli.model import named_model, parameters_for
+from messagedb_agent.cli.model import named_model, parameters_for, settings_for
 from messagedb_agent.cli.wiring import (
     agent_for,
     category_of,
@@ -157,7 +157,7 @@ def _find(options: argparse.Namespace, config: Config) -> str:
 def _preload(options: argparse.Namespace, config: Config, kept: str | None) -> None:
     """Import the SDK of the model that is about to be called, while the store connects."""
     if not options.no_wait:
-        preload(named_model(options, config, kept))
+        preload(named_model(options, config, kept), settings_for(config))
 
 
 def _chosen(

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from messagedb_agent.errors import ModelUnavailableError
 from messagedb_agent.events.base import JSONObject
 from messagedb_agent.llm.adapters import google_credentials
 from messagedb_agent.llm.adapters.anthropic_wire import VERTEX_VERSION
+from messagedb_agent.llm.adapters.transport import tls_context
 from messagedb_agent.llm.settings import ModelSettings
 
 
 class AnthropicConnection:
     """Streams through a client of the SDK, whose own retries and traces are off."""
 
-    def __init__(self, client: Any, **fixed: Any) -> None:
+    def __init__(
+        self, client: Any, *, renew: Callable[[], None] | None = None, **fixed: Any
+    ) -> None:
         self._client = client
+        self._renew = renew
         self._fixed = fixed
 
     def stream(self, body: dict[str, Any]) -> Iterator[JSONObject]:
@@ -25,6 +29,8 @@ class AnthropicConnection:
 
         Not `messages.stream()`: that helper repairs broken tool arguments.
         """
+        if self._renew:
+            self._renew()
         with self._client.messages.create(stream=True, **body, **self._fixed) as stream:
             for event in stream:
                 yield event.to_dict(mode="json")
@@ -41,9 +47,7 @@ def connect_direct(settings: ModelSettings) -> AnthropicConnection:
             api_key=key or None,
             auth_token=None if key else token,
             base_url=environ.get("ANTHROPIC_BASE_URL") or None,
-            max_retries=0,
-            timeout=anthropic.Timeout(settings.timeout_seconds, connect=settings.connect_seconds),
-            open_telemetry=False,
+            **_common(settings),
         )
     )
 
@@ -58,12 +62,12 @@ def connect_vertex(settings: ModelSettings) -> AnthropicConnection:
     import anthropic
 
     environ = settings.environ
-    credentials, project = google_credentials.load(environ)
+    login = google_credentials.load(environ)
     project = (
         settings.gcp_project
         or environ.get("ANTHROPIC_VERTEX_PROJECT_ID")
         or environ.get("GOOGLE_CLOUD_PROJECT")
-        or project
+        or login.project
     )
     if not project:
         raise ModelUnavailableError(
@@ -73,12 +77,23 @@ def connect_vertex(settings: ModelSettings) -> AnthropicConnection:
         anthropic.AnthropicVertex(
             project_id=project,
             region=settings.location("CLOUD_ML_REGION"),
-            credentials=credentials,
+            credentials=login.credentials,
             base_url=environ.get("ANTHROPIC_VERTEX_BASE_URL") or None,
-            max_retries=0,
-            timeout=anthropic.Timeout(settings.timeout_seconds, connect=settings.connect_seconds),
-            open_telemetry=False,
+            **_common(settings),
         ),
+        renew=login.renew,
         # Else the SDK's release decides which version of the protocol is spoken.
         extra_body={"anthropic_version": VERTEX_VERSION},
     )
+
+
+def _common(settings: ModelSettings) -> dict[str, Any]:
+    import anthropic
+
+    timeout = anthropic.Timeout(settings.timeout_seconds, connect=settings.connect_seconds)
+    return {
+        "http_client": anthropic.DefaultHttpxClient(verify=tls_context(), timeout=timeout),
+        "max_retries": 0,
+        "timeout": timeout,
+        "open_telemetry": False,
+    }

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from messagedb_agent.errors import ModelUnavailableError
 from messagedb_agent.events.base import JSONObject
 from messagedb_agent.llm.adapters import google_credentials
+from messagedb_agent.llm.adapters.transport import tls_context
 from messagedb_agent.llm.settings import ModelSettings
 
 _NOT_WIRE = {"sdkHttpResponse", "automaticFunctionCallingHistory", "parsed"}
@@ -20,11 +21,13 @@ _STANDARD_ALPHABET = str.maketrans("-_", "+/")
 class GeminiConnection:
     """Streams through a client of the SDK, which retries nothing by default."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, renew: Callable[[], None]) -> None:
         self._client = client
+        self._renew = renew
 
     def stream(self, body: dict[str, Any]) -> Iterator[JSONObject]:
         """Send a request and give the chunks of its answer as JSON."""
+        self._renew()
         for chunk in self._client.models.generate_content_stream(**body):
             event: dict[str, Any] = chunk.model_dump(mode="json", exclude_none=True, by_alias=True)
             _restore_signatures(event)
@@ -50,8 +53,8 @@ def connect(settings: ModelSettings) -> GeminiConnection:
     from google.genai import types
 
     environ = settings.environ
-    credentials, project = google_credentials.load(environ)
-    project = settings.gcp_project or environ.get("GOOGLE_CLOUD_PROJECT") or project
+    login = google_credentials.load(environ)
+    project = settings.gcp_project or environ.get("GOOGLE_CLOUD_PROJECT") or login.project
     if not project:
         raise ModelUnavailableError(
             "Gemini on Vertex AI needs a Google Cloud project: set GCP_PROJECT"
@@ -61,13 +64,20 @@ def connect(settings: ModelSettings) -> GeminiConnection:
             vertexai=True,
             project=project,
             location=settings.location("GOOGLE_CLOUD_LOCATION"),
-            credentials=credentials,
+            credentials=login.credentials,
             http_options=types.HttpOptions(
                 base_url=environ.get("GOOGLE_VERTEX_BASE_URL") or None,
                 timeout=round(settings.timeout_seconds * 1000),
                 headers={"X-Server-Timeout": _ANSWER_SECONDS},
+                client_args=_trust(),
                 # Nothing here is asynchronous; else certificates are read once more for it.
                 async_client_args={"ssl": True},
             ),
-        )
+        ),
+        login.renew,
     )
+
+
+def _trust() -> dict[str, Any]:
+    """The SDK puts a certificate of the machine's own into a context that it makes itself."""
+    return {} if google_credentials.has_client_certificate() else {"verify": tls_context()}

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from messagedb_agent.events.base import JSONObject
+from messagedb_agent.llm.adapters.transport import tls_context
 from messagedb_agent.llm.settings import ModelSettings
 
 NO_KEY = "not-needed"
@@ -29,11 +30,13 @@ def connect(settings: ModelSettings) -> OpenAIConnection:
     import openai
 
     environ = settings.environ
+    timeout = openai.Timeout(settings.timeout_seconds, connect=settings.connect_seconds)
     return OpenAIConnection(
         openai.OpenAI(
             api_key=environ.get("OPENAI_API_KEY") or NO_KEY,
             base_url=environ.get("OPENAI_BASE_URL") or None,
             max_retries=0,
-            timeout=openai.Timeout(settings.timeout_seconds, connect=settings.connect_seconds),
+            timeout=timeout,
+            http_client=openai.DefaultHttpxClient(verify=tls_context(), timeout=timeout),
         )
     )

@@ -7,13 +7,6 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from messagedb_agent.errors import ModelUnavailableError
-from messagedb_agent.llm.adapters import (
-    anthropic_answer,
-    anthropic_wire,
-    gemini_sent,
-    gemini_wire,
-    openai_wire,
-)
 from messagedb_agent.llm.adapters.remote import Connection, RemoteModel, Wire
 from messagedb_agent.llm.failures import LOGIN, Backend
 from messagedb_agent.llm.settings import ModelSettings
@@ -34,12 +27,16 @@ def wire(kind: str, name: str, settings: ModelSettings) -> Wire:
     """The protocol of this kind; pure, so it needs neither credentials nor an SDK."""
     match kind:
         case "vertex-gemini":
+            from messagedb_agent.llm.adapters import gemini_sent, gemini_wire
+
             return Wire(
                 partial(gemini_wire.to_request, model=name),
                 gemini_wire.from_stream,
                 gemini_sent.sent,
             )
         case "openai":
+            from messagedb_agent.llm.adapters import openai_wire
+
             is_openai = _is_openai(settings)
             return Wire(
                 partial(openai_wire.to_request, model=name, is_openai=is_openai),
@@ -47,6 +44,8 @@ def wire(kind: str, name: str, settings: ModelSettings) -> Wire:
                 openai_wire.sent,
             )
         case _:
+            from messagedb_agent.llm.adapters import anthropic_answer, anthropic_wire
+
             on_vertex = kind == "vertex-claude"
             return Wire(
                 partial(anthropic_wire.to_request, model=name),
