@@ -8,7 +8,6 @@ from typing import TypeVar
 
 import pytest
 from procrastinate import App
-from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Job, Status
 from psycopg.conninfo import conninfo_to_dict
 
@@ -80,35 +79,60 @@ def test_a_worker_takes_a_part_of_what_it_has_room_for(queue: MessageDBClient, d
     assert working(dsn, 8, work) == [2, 2, 3, 4, 5, 6, 7, 8]
 
 
-def test_jobs_that_end_at_the_same_time_are_all_gone(queue: MessageDBClient, dsn: str) -> None:
+def test_what_ended_is_gone_once_its_worker_has_left(queue: MessageDBClient, dsn: str) -> None:
     give(queue, 10)
 
     async def work(jobs: Jobs, worker: int) -> None:
-        fetched = [await fetch(jobs, worker) for _ in range(10)]
-        ends = [jobs.finish_job(job, Status.SUCCEEDED, delete_job=True) for job in fetched[:9]]
-        await asyncio.gather(*ends, jobs.finish_job(fetched[9], Status.FAILED, delete_job=False))
+        for _ in range(9):
+            await jobs.finish_job(await fetch(jobs, worker), Status.SUCCEEDED, delete_job=True)
+        await jobs.finish_job(await fetch(jobs, worker), Status.FAILED, delete_job=False)
+        await jobs.unregister_worker(worker)
 
     working(dsn, 10, work)
 
-    assert count(queue, "doing") == 0
-    assert count(queue, "failed") == 1
+    assert (count(queue, "doing"), count(queue, "todo"), count(queue, "failed")) == (0, 0, 1)
 
 
-def test_a_job_that_was_put_back_meanwhile_does_not_keep_the_others(
+def test_what_ended_is_gone_soon_without_another_fetch(queue: MessageDBClient, dsn: str) -> None:
+    give(queue, 1)
+
+    async def work(jobs: Jobs, worker: int) -> None:
+        await jobs.finish_job(await fetch(jobs, worker), Status.SUCCEEDED, delete_job=True)
+        async with asyncio.timeout(20):
+            while count(queue, "doing"):
+                await asyncio.sleep(0.01)
+
+    working(dsn, 1, work)
+
+
+def test_the_fetch_that_fills_the_room_takes_along_what_ended(
+    queue: MessageDBClient, dsn: str
+) -> None:
+    give(queue, 2)
+
+    async def work(jobs: Jobs, worker: int) -> int:
+        await jobs.finish_job(await fetch(jobs, worker), Status.SUCCEEDED, delete_job=True)
+        await fetch(jobs, worker)
+        return count(queue, "doing")
+
+    assert working(dsn, 1, work) == 1
+
+
+def test_a_job_that_was_put_back_meanwhile_is_somebody_elses(
     queue: MessageDBClient, dsn: str
 ) -> None:
     give(queue, 4)
 
-    async def work(jobs: Jobs, worker: int) -> list[BaseException | None]:
+    async def work(jobs: Jobs, worker: int) -> None:
         fetched = [await fetch(jobs, worker) for _ in range(4)]
         with queue.connection() as connection:
             connection.execute("SELECT agent_queue.put_back(%s)", (fetched[2].id,))
-        ends = [jobs.finish_job(job, Status.SUCCEEDED, delete_job=True) for job in fetched]
-        return list(await asyncio.gather(*ends, return_exceptions=True))
+        for job in fetched:
+            await jobs.finish_job(job, Status.SUCCEEDED, delete_job=True)
+        await jobs.unregister_worker(worker)
 
-    ended = working(dsn, 4, work)
+    working(dsn, 4, work)
 
-    assert [type(end) for end in ended] == [type(None), type(None), ConnectorException, type(None)]
     assert (count(queue, "doing"), count(queue, "todo")) == (0, 1)
 
 
@@ -119,10 +143,11 @@ def test_what_a_job_that_ended_occupied_is_free_again(queue: MessageDBClient, ds
         for _ in range(4):
             job = await fetch(jobs, worker)
             await jobs.finish_job(job, Status.SUCCEEDED, delete_job=True)
-        await fetch(jobs, worker)
-        return count(queue, "doing")
+        await jobs.unregister_worker(worker)
+        return count(queue, "todo")
 
-    assert working(dsn, 8, work) == 2
+    # Two for the first and the third: a fourth of eight places each time.
+    assert working(dsn, 8, work) == 4
 
 
 @pytest.mark.parametrize("status", ["doing", "todo"])

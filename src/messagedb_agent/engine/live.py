@@ -27,6 +27,7 @@ from messagedb_agent.store.notifications import CHANNEL
 from messagedb_agent.tools.base import ToolProgress
 
 BATCH_SECONDS = 0.05
+CALM_SECONDS = 0.005
 # Escaped to ASCII a character takes up to 12 bytes, and a payload has to stay below 8000.
 _LONGEST_PIECE = 600
 # Of what a tool says, three such texts have to fit together.
@@ -123,7 +124,7 @@ class Announcer:
         self._changed.notify()
 
     def _run(self) -> None:
-        quiet_until = 0.0
+        quiet_until = calm_until = 0.0
         while True:
             with self._changed:
                 while not (self._streams or self._closed):
@@ -131,12 +132,15 @@ class Announcer:
                     if self._pieces and left <= 0:
                         break
                     self._changed.wait(max(left, 0.0) if self._pieces else None)
+                # Where many runs write at once, each statement tells of what all of them wrote.
+                self._changed.wait_for(lambda: self._closed, calm_until - time.monotonic())
                 streams, pieces = list(self._streams), self._pieces
                 self._streams, self._pieces = {}, []
                 closed = self._closed
             if pieces:
                 quiet_until = time.monotonic() + BATCH_SECONDS
             self._send(streams, pieces)
+            calm_until = time.monotonic() + CALM_SECONDS
             if closed:
                 return
 

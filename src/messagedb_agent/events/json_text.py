@@ -35,10 +35,10 @@ _REFUSED = (UnicodeEncodeError, OverflowError, RecursionError, TypeError, ValueE
 # such a thing. Finding one only means to look closer. What can be found as it is, is sought one by
 # one, which is many times quicker than a pattern of all of them.
 _NEGATIVE_ZERO, _NUL, _LEAD_BYTES = b"-0.0", b"\\u0000", _LEAD.encode()
-# A number with an exponent that is not negative, or of nineteen digits, where a value begins.
-# It is sought in a copy of few letters (x: before a value, 0: digit), where `re` skips to the x.
-_SUSPECT_NUMBER = re.compile(rb"x-?0(?:0*(?:\.0+)?e[^-]|0{18})")
-_FEW_LETTERS = bytes.maketrans(b":,[\n123456789E", b"xxxx000000000e")
+# A number with an exponent, or of nineteen digits, where a value begins. It is sought in a copy of
+# few letters (x: before a value, 0: digit or sign), where `re` can skip to what it begins with.
+_SUSPECT_NUMBER = re.compile(rb"x0(?:0*(?:\.0+)?e|0{18})")
+_FEW_LETTERS = bytes.maketrans(b":,[\n123456789-E", b"xxxx0000000000e")
 # NaN and infinities are written as null. In MessagePack, where they have a form of their own, they
 # can be told from None without looking through the value in Python.
 _ODD_FLOAT = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]")

@@ -5,29 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from procrastinate.connector import BaseConnector
-from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Job, Status
 from procrastinate.manager import JobManager
 
-_FETCH = "SELECT * FROM fetch_jobs(%(queues)s::varchar[], %(worker)s, %(most)s)"
-_FINISH = """
-    SELECT procrastinate_finish_job_v1(job.id, job.status::procrastinate_job_status, job.is_over)
-    FROM unnest(%(ids)s::bigint[], %(statuses)s::text[], %(over)s::boolean[])
-        AS job (id, status, is_over)
-"""
+_FETCH = "SELECT * FROM fetch_jobs(%(queues)s::varchar[], %(worker)s, %(most)s, %(done)s::bigint[])"
+
+_DONE_SECONDS = 0.005
+"""How long a job that is done waits for a fetch to take the news along."""
 
 _SHARE = 4
 """A worker takes a fourth of what it has room for at once: others may have nothing to do."""
-
-
-class _Finished(NamedTuple):
-    job_id: int
-    status: Status
-    is_deleted: bool
-    done: asyncio.Future[None]
 
 
 class _FetchedJob(Job):
@@ -39,69 +29,60 @@ class _FetchedJob(Job):
 
 
 class Jobs(JobManager):
-    """Procrastinate's access to the queue, for a worker with `concurrency` places for jobs."""
+    """
+    Procrastinate's access to the queue, for a worker with `concurrency` places for jobs.
+
+    A job that is done makes room at once. The queue is told of it by the fetch that fills the room,
+    or a moment later; should this process die before, the thread is looked at once more.
+    """
 
     def __init__(self, connector: BaseConnector, concurrency: int) -> None:
         super().__init__(connector)
         self._concurrency = concurrency
         self._occupied: set[int] = set()
         self._fetched: deque[Job] = deque()
-        self._finished: list[_Finished] = []
-        self._finishing: asyncio.Task[None] | None = None
+        self._done: list[int] = []
+        self._telling: asyncio.Task[None] | None = None
 
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
         """See `JobManager`."""
         if not self._fetched:
             free = self._concurrency - len(self._occupied)
-            rows = await self.connector.execute_query_all_async(
-                _FETCH, queues=queues, worker=worker_id, most=max(1, free // _SHARE)
-            )
+            rows = await self._fetch(queues, worker_id, max(1, free // _SHARE))
             self._fetched += (_FetchedJob.from_row(row) for row in rows)
             self._occupied |= {row["id"] for row in rows}
         return self._fetched.popleft() if self._fetched else None
 
     async def finish_job(self, job: Job, status: Status, delete_job: bool) -> None:  # noqa: FBT001 - as in `JobManager`
-        """See `JobManager`; those that end while others are being finished go together."""
+        """See `JobManager`."""
         assert job.id is not None, "a fetched job has an id"
-        finished = _Finished(job.id, status, delete_job, asyncio.Future())
-        self._finished.append(finished)
-        if self._finishing is None:
-            self._finishing = asyncio.create_task(self._finish())
-        await finished.done
+        self._occupied.discard(job.id)
+        if status != Status.SUCCEEDED or not delete_job:
+            await super().finish_job(job, status, delete_job)
+            return
+        self._done.append(job.id)
+        if self._telling is None:
+            self._telling = asyncio.create_task(self._tell())
 
-    async def _finish(self) -> None:
+    async def unregister_worker(self, worker_id: int) -> None:
+        """See `JobManager`; the queue gets to know of all jobs that are done."""
+        if self._telling is not None:
+            await asyncio.wait((self._telling,))
+        await super().unregister_worker(worker_id)
+
+    async def _tell(self) -> None:
         try:
-            while self._finished:
-                together, self._finished = self._finished, []
-                await self._finish_together(together)
+            while self._done:
+                await asyncio.sleep(_DONE_SECONDS)
+                if self._done:
+                    await self._fetch(None, 0, 0)
         finally:
-            self._finishing = None
+            self._telling = None
 
-    async def _finish_together(self, together: list[_Finished]) -> None:
-        try:
-            await self.connector.execute_query_all_async(
-                _FINISH,
-                ids=[each.job_id for each in together],
-                statuses=[each.status.value for each in together],
-                over=[each.is_deleted for each in together],
-            )
-        except ConnectorException:
-            # Perhaps one of them was put back meanwhile, which is no fault of the others.
-            for each in together:
-                await self._finish_one(each)
-        else:
-            for each in together:
-                each.done.set_result(None)
-        finally:
-            self._occupied.difference_update(each.job_id for each in together)
-            for each in together:
-                # Whatever else went wrong, nobody waits for ever.
-                each.done.cancel()
-
-    async def _finish_one(self, each: _Finished) -> None:
-        try:
-            await self.finish_job_by_id_async(each.job_id, each.status, each.is_deleted)
-        except ConnectorException as error:
-            each.done.set_exception(error)
-        else:
-            each.done.set_result(None)
+    async def _fetch(
+        self, queues: Iterable[str] | None, worker_id: int, most: int
+    ) -> list[dict[str, Any]]:
+        done, self._done = self._done, []
+        return await self.connector.execute_query_all_async(
+            _FETCH, queues=queues, worker=worker_id, most=most, done=done
+        )

@@ -95,13 +95,15 @@ LANGUAGE sql SET search_path = agent_queue, pg_temp AS $$
       ELSE least(excluded.scheduled_at, job.scheduled_at) END;
 $$;
 
--- What a worker has room for, in one transaction.
-CREATE FUNCTION fetch_jobs(_queues varchar[], _worker bigint, _most integer)
+-- The jobs that a worker is done with go, and it gets what it has room for, in one transaction. One
+-- that was put back meanwhile is somebody else's, under another id.
+CREATE FUNCTION fetch_jobs(_queues varchar[], _worker bigint, _most integer, _done bigint[])
 RETURNS SETOF procrastinate_jobs
 LANGUAGE plpgsql SET search_path = agent_queue, pg_temp AS $$
 DECLARE
   _job procrastinate_jobs;
 BEGIN
+  DELETE FROM procrastinate_jobs WHERE id = ANY (_done) AND status = 'doing';
   FOR _ IN 1.._most LOOP
     _job := procrastinate_fetch_job_v2(_queues, _worker);
     EXIT WHEN _job.id IS NULL;
