@@ -40,6 +40,7 @@ from tests.engine.helpers import (
     say,
     violations,
 )
+from tests.waiting import wait_for_wanted_lock
 
 PATIENCE = 20.0
 
@@ -368,40 +369,44 @@ def test_no_more_transactional_calls_run_at_once_than_are_allowed(
     assert most == 2
 
 
-def lock_is_wanted(ledger: psycopg.Connection[Any]) -> None:
-    """Return once somebody waits for an advisory lock, which that of a category is."""
-    pause = threading.Event()
-    for _ in range(2000):
-        waiting = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-        if ledger.execute(waiting).rowcount:
-            return
-        pause.wait(0.01)
-    raise AssertionError("nobody wants the lock")
+class HeldCategory:
+    """A tool's hold on the category by an event that it wrote, and a tool that ends meanwhile."""
+
+    def __init__(self, client: MessageDBClient) -> None:
+        self.stream = new_stream()
+        self._client = client
+        self._taken = taken = threading.Event()
+
+        @tool(permission="allow")
+        def other() -> bool:
+            """End while nothing can be written."""
+            return taken.wait(PATIENCE)
+
+        self.other = other
+
+    def take(self, context: ToolContext) -> None:
+        """Write the event, with which the lock is held until the tool's transaction ends."""
+        event = NewEvent(event=UserMessageAdded(message="from a tool"))
+        self._client.append(self.stream, [event], connection=connected(context))
+        self._taken.set()
 
 
 def test_a_transactional_call_that_writes_events_itself_does_not_hang_with_another_that_ends(
     client: MessageDBClient, ledger: psycopg.Connection[Any], stream: str
 ) -> None:
-    written, elsewhere = threading.Event(), new_stream()
+    held = HeldCategory(client)
 
     @tool(permission="allow", transactional=True)
     def tell(context: ToolContext) -> None:
         """Write an event of the category, whose lock is held from then on, and keep it for long."""
-        event = NewEvent(event=UserMessageAdded(message="from a tool"))
-        client.append(elsewhere, [event], connection=connected(context))
-        written.set()
-        lock_is_wanted(ledger)
-
-    @tool(permission="allow")
-    def other() -> bool:
-        """End while nothing can be written."""
-        return written.wait(PATIENCE)
+        held.take(context)
+        wait_for_wanted_lock(ledger)
 
     made = calls(call("tell", "tell"), call("other", "other"), call("book", "book", entry="one"))
-    drive(client, stream, made, tell, other, book)
+    drive(client, stream, made, tell, held.other, book)
 
     assert set(results(client, stream)) == {"tell", "other", "book"}
-    assert kinds_of(client, elsewhere) == ["UserMessageAdded"]
+    assert kinds_of(client, held.stream) == ["UserMessageAdded"]
 
 
 def test_transactional_calls_that_lock_each_other_out_run_again(
@@ -511,26 +516,19 @@ def test_a_transactional_call_whose_time_is_over_is_rolled_back(
 def test_a_call_that_holds_the_category_lock_when_its_time_is_over_gives_it_to_the_others(
     client: MessageDBClient, ledger: psycopg.Connection[Any], stream: str, never: threading.Event
 ) -> None:
-    written, elsewhere = threading.Event(), new_stream()
+    held = HeldCategory(client)
 
     @tool(permission="allow", transactional=True, timeout=1)
     def tell(context: ToolContext) -> None:
         """Write an event of the category, and never end."""
-        event = NewEvent(event=UserMessageAdded(message="from a tool"))
-        client.append(elsewhere, [event], connection=connected(context))
-        written.set()
+        held.take(context)
         never.wait(PATIENCE)
 
-    @tool(permission="allow")
-    def other() -> bool:
-        """End while nothing can be written."""
-        return written.wait(PATIENCE)
-
-    drive(client, stream, calls(call("tell", "tell"), call("other", "other")), tell, other)
+    drive(client, stream, calls(call("tell", "tell"), call("other", "other")), tell, held.other)
 
     assert_ended(outcomes(client, stream)["tell"], "timeout")
     assert results(client, stream)["other"] is True
-    assert kinds_of(client, elsewhere) == []
+    assert kinds_of(client, held.stream) == []
 
 
 def press_ctrl_c() -> None:
@@ -570,29 +568,22 @@ def test_ctrl_c_rolls_a_transactional_call_back(
 def test_ctrl_c_reaches_a_transactional_call_while_the_engine_waits_for_its_lock(
     client: MessageDBClient, ledger: psycopg.Connection[Any], stream: str
 ) -> None:
-    written, elsewhere = threading.Event(), new_stream()
+    held = HeldCategory(client)
 
     @tool(permission="allow", transactional=True)
     def pressed(context: ToolContext) -> None:
         """Hold the category lock until told to stop."""
-        event = NewEvent(event=UserMessageAdded(message="from a tool"))
-        client.append(elsewhere, [event], connection=connected(context))
-        written.set()
-        lock_is_wanted(ledger)
+        held.take(context)
+        wait_for_wanted_lock(ledger)
         press_ctrl_c()
         context.cancelled.wait(PATIENCE)
 
-    @tool(permission="allow")
-    def other() -> bool:
-        """End while nothing can be written."""
-        return written.wait(PATIENCE)
-
     made = calls(call("pressed", "pressed"), call("other", "other"))
-    interrupted_turn(client, stream, made, pressed, other)
+    interrupted_turn(client, stream, made, pressed, held.other)
 
     assert_ended(outcomes(client, stream)["pressed"], "interrupted")
     assert results(client, stream)["other"] is True
-    assert kinds_of(client, elsewhere) == []
+    assert kinds_of(client, held.stream) == []
 
 
 def test_a_transactional_call_that_is_about_to_commit_is_not_interrupted_any_more(
@@ -604,7 +595,7 @@ def test_a_transactional_call_that_is_about_to_commit_is_not_interrupted_any_mor
     with psycopg.connect(**message_db) as elsewhere:
 
         def interrupt() -> None:
-            lock_is_wanted(ledger)
+            wait_for_wanted_lock(ledger)
             press_ctrl_c()
             elsewhere.commit()
 

@@ -19,7 +19,7 @@ from messagedb_agent.store.base import NO_STREAM, NewEvent
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.group_commit import MOST_APPENDS, MOST_CHARACTERS, GroupCommit
 from messagedb_agent.store.operations import Batch
-from tests.waiting import wait_until
+from tests.waiting import wait_for_wanted_lock, wait_until
 
 CATEGORY = "agent:v0"
 BREAK_WRITERS = """
@@ -33,14 +33,6 @@ Recorded = tuple[RecordedEvent, ...]
 def said(text: str = "hi") -> Batch:
     stream_name = f"{CATEGORY}-{uuid4()}"
     return Batch.of(stream_name, [NewEvent(event=UserMessageAdded(message=text))])
-
-
-def waits_for_lock(message_db: dict[str, Any]) -> bool:
-    with psycopg.connect(**message_db) as connection:
-        row = connection.execute(
-            "SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-        ).fetchone()
-    return row is not None
 
 
 def recorded(batch: Batch) -> Recorded:
@@ -219,10 +211,11 @@ def test_of_appends_that_share_a_transaction_only_the_wrong_one_is_refused(
     with (
         ThreadPoolExecutor(len(streams)) as pool,
         psycopg.connect(**message_db) as other,
+        psycopg.connect(**message_db, autocommit=True) as onlooker,
     ):
         other.execute("SELECT message_store.acquire_lock(%s)", (streams[0],))
         futures = {name: pool.submit(append, name) for name in streams}
-        wait_until(lambda: waits_for_lock(message_db))
+        wait_for_wanted_lock(onlooker)
         other.rollback()
 
         for name, future in futures.items():

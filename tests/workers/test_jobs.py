@@ -93,6 +93,22 @@ def test_what_ended_is_gone_once_its_worker_has_left(queue: MessageDBClient, dsn
     assert (count(queue, "doing"), count(queue, "todo"), count(queue, "failed")) == (0, 0, 1)
 
 
+def test_what_a_worker_fetched_and_did_not_begin_is_for_others_once_it_has_left(
+    queue: MessageDBClient, dsn: str
+) -> None:
+    give(queue, 8)
+
+    async def work(jobs: Jobs, worker: int) -> None:
+        job = await fetch(jobs, worker)
+        assert count(queue, "doing") == 2
+        await jobs.finish_job(job, Status.SUCCEEDED, delete_job=True)
+        await jobs.unregister_worker(worker)
+
+    working(dsn, 8, work)
+
+    assert (count(queue, "doing"), count(queue, "todo")) == (0, 7)
+
+
 def test_what_ended_is_gone_soon_without_another_fetch(queue: MessageDBClient, dsn: str) -> None:
     give(queue, 1)
 

@@ -15,6 +15,7 @@ from messagedb_agent.store.base import NO_STREAM, NewEvent
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.workers.queue import QueueingStore, as_it_belongs, hint, queue_of
 from messagedb_agent.workers.schema import install
+from tests.waiting import wait_for_wanted_lock
 from tests.workers.processes import eventually
 
 STREAM = "agent:v0-one"
@@ -62,6 +63,21 @@ def test_what_is_refused_leaves_neither_event_nor_hint(queue: MessageDBClient) -
     assert queue.version(STREAM) == 0
     assert jobs(queue) == []
     assert queue_of(queue, STREAM) is None
+
+
+def test_an_earlier_attempt_that_is_committed_late_is_no_conflict(
+    queue: MessageDBClient, dsn: str
+) -> None:
+    event = message()
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(dsn, autocommit=True) as onlooker:
+        with queue.transaction() as connection:
+            queue.append(STREAM, [event], connection=connection)
+            append = QueueingStore(queue).append
+            again = pool.submit(append, STREAM, [event], expected_version=NO_STREAM)
+            wait_for_wanted_lock(onlooker)
+
+        assert [record.id for record in again.result()] == [event.id]
+    assert queue.version(STREAM) == 0
 
 
 def test_a_rollback_of_the_caller_takes_both_back(queue: MessageDBClient) -> None:

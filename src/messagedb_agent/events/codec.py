@@ -87,7 +87,7 @@ def encode(
     """
     The event as `write_message` takes it; `metadata` is added to the event's own.
 
-    Who has the text of its data from `as_stored` gives it. Raises `EncodingError` when a field
+    Who has the text of its data from `prepare` gives it. Raises `EncodingError` when a field
     holds what JSON can not.
     """
     if isinstance(event, UnknownEvent):
@@ -104,25 +104,34 @@ def encode(
 
 
 def _data_text(event: Event) -> str:
+    return _shared_texts(event)[0] if event.IS_SHARED else _written(event)
+
+
+def _texts(event: Event) -> tuple[str, str]:
+    """The data as text, and the same in the order that JSONB gives it."""
     if event.IS_SHARED:
-        return _shared_texts(event)[0]
-    plan = _plan(type(event))
-    return to_json(_present(event, plan.data_fields, plan.optional))
+        return _shared_texts(event)
+    data = _written(event)
+    return data, in_stored_order(data)
 
 
 def _shared_texts(event: Event) -> tuple[str, str]:
-    """The data as text, and the same in the order that JSONB gives it; worked out once."""
+    """The same of an event that many streams get, worked out once."""
     kept = _SHARED.get(id(event))
     if kept is not None and kept[0] is event:
         return kept[1:]
-    plan = _plan(type(event))
-    data = to_json(_present(event, plan.data_fields, plan.optional))
+    data = _written(event)
     stored = in_stored_order(data)
     if len(_SHARED) >= _MOST_SHARED:
         _SHARED.clear()
     # With the event itself, so that nothing else can come to have its id.
     _SHARED[id(event)] = (event, data, stored)
     return data, stored
+
+
+def _written(event: Event) -> str:
+    plan = _plan(type(event))
+    return to_json(_present(event, plan.data_fields, plan.optional))
 
 
 def _check_type_name(name: str) -> None:
@@ -192,15 +201,12 @@ def prepare(event: Event) -> tuple[Event, str]:
         data = to_json(event.data)
         return decode_event(event.type_name, in_stored_order(data)), data
     cls = type(event)
-    if event.IS_SHARED:
-        data, stored = _shared_texts(event)
-    else:
-        data = _data_text(event)
-        stored = in_stored_order(data)
-    copy = decode_event(cls.__name__, stored)
-    if type(copy) is not cls or not _take_metadata(copy, event):
-        copy = decode_event(cls.__name__, stored, encode(event).metadata)
-    return copy, data
+    data, stored = _texts(event)
+    if cls.SCHEMA_VERSION == 1:
+        copy = decode_event(cls.__name__, stored)
+        if type(copy) is cls and _take_metadata(copy, event):
+            return copy, data
+    return decode_event(cls.__name__, stored, encode(event, data_text=data).metadata), data
 
 
 def _take_metadata(copy: Event, event: Event) -> bool:
@@ -213,7 +219,7 @@ def _take_metadata(copy: Event, event: Event) -> bool:
         if type(value) not in _UNCHANGED:
             return False
         msgspec.structs.force_setattr(copy, name, value)
-    return type(event).SCHEMA_VERSION == 1
+    return True
 
 
 def _decode_quickly(cls: type[Event], data: str, metadata: str | None) -> Event:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import psycopg
 
@@ -13,10 +14,10 @@ from messagedb_agent.store.base import NO_STREAM
 from messagedb_agent.store.faults import is_duplicate_id, is_worth_repeating, translate
 from messagedb_agent.store.operations import Batch, append_events, find_events
 
+Recorded: TypeAlias = tuple[RecordedEvent, ...]
 
-def append_once(
-    connection: psycopg.Connection[Any], batch: Batch, archive: Archive
-) -> tuple[RecordedEvent, ...]:
+
+def append_once(connection: psycopg.Connection[Any], batch: Batch, archive: Archive) -> Recorded:
     """
     Write the batch, unless an earlier attempt has.
 
@@ -25,23 +26,45 @@ def append_once(
     try:
         return append_events(connection, batch)[0]
     except psycopg.Error as error:
-        # An earlier write of the same events may be what stands in the way.
-        conflict = translate(error)
-        if not (isinstance(conflict, OptimisticConcurrencyError) or is_duplicate_id(error)):
+        return _written_before(connection, batch, archive, error)
+
+
+def append_after(
+    connection: psycopg.Connection[Any],
+    work: Callable[[psycopg.Connection[Any]], Batch],
+    archive: Archive,
+) -> Recorded:
+    """The same for the batch that `work` gives, in one transaction with the work."""
+    batch = None
+    try:
+        with connection.transaction():
+            batch = work(connection)
+            return append_events(connection, batch)[0]
+    except psycopg.Error as error:
+        if batch is None:
             raise
-        if found := find_events(connection, batch.stream_name, batch.events):
-            return found
-        # A stream that is gone won't come to the version that a writer knows, however it tries.
-        is_gone = (
-            isinstance(conflict, OptimisticConcurrencyError)
-            and conflict.actual_version == NO_STREAM
-        )
-        if is_gone and archive.version(connection, batch.stream_name) != NO_STREAM:
-            raise ThreadArchivedError(batch.stream_name) from error
-        raise
+        return _written_before(connection, batch, archive, error)
 
 
-def append_within(connection: psycopg.Connection[Any], batch: Batch) -> tuple[RecordedEvent, ...]:
+def _written_before(
+    connection: psycopg.Connection[Any], batch: Batch, archive: Archive, error: psycopg.Error
+) -> Recorded:
+    """What an earlier attempt has written, if that is what stands in the way."""
+    conflict = translate(error)
+    if not (isinstance(conflict, OptimisticConcurrencyError) or is_duplicate_id(error)):
+        raise error
+    if found := find_events(connection, batch.stream_name, batch.events):
+        return found
+    # A stream that is gone won't come to the version that a writer knows, however it tries.
+    is_gone = (
+        isinstance(conflict, OptimisticConcurrencyError) and conflict.actual_version == NO_STREAM
+    )
+    if is_gone and archive.version(connection, batch.stream_name) != NO_STREAM:
+        raise ThreadArchivedError(batch.stream_name) from error
+    raise error
+
+
+def append_within(connection: psycopg.Connection[Any], batch: Batch) -> Recorded:
     """Write the batch as part of the transaction that is open there."""
     try:
         return append_events(connection, batch)[0]

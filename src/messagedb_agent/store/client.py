@@ -17,7 +17,7 @@ from messagedb_agent.errors import (
 from messagedb_agent.events.base import RecordedEvent
 from messagedb_agent.events.codec import EventRow, decode
 from messagedb_agent.store import operations
-from messagedb_agent.store.appends import append_once, append_within
+from messagedb_agent.store.appends import append_after, append_once, append_within
 from messagedb_agent.store.archive.pages import Archive
 from messagedb_agent.store.base import DEFAULT_BATCH_SIZE, NO_STREAM, NewEvent, ThreadLock
 from messagedb_agent.store.connections import (
@@ -134,6 +134,12 @@ class MessageDBClient:
         return self._commits.append(
             batch, lambda: self._perform(lambda own: append_once(own, batch, self._archive))
         )
+
+    def append_after(
+        self, work: Callable[[psycopg.Connection[Any]], Batch]
+    ) -> tuple[RecordedEvent, ...]:
+        """Write the batch that `work` gives, in one transaction with the work, which may repeat."""
+        return self._perform(lambda own: append_after(own, work, self._archive))
 
     def _append_together(self, batches: Sequence[Batch]) -> list[tuple[RecordedEvent, ...]]:
         with self.connection() as connection, self._vigil.over(connection):

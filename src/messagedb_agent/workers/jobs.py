@@ -13,6 +13,8 @@ from procrastinate.manager import JobManager
 
 _FETCH = "SELECT * FROM fetch_jobs(%(queues)s::varchar[], %(worker)s, %(most)s, %(done)s::bigint[])"
 
+_PUT_BACK = "SELECT put_back(%(job)s)"
+
 _DONE_SECONDS = 0.005
 """How long a job that is done waits for a fetch to take the news along."""
 
@@ -65,9 +67,11 @@ class Jobs(JobManager):
             self._telling = asyncio.create_task(self._tell())
 
     async def unregister_worker(self, worker_id: int) -> None:
-        """See `JobManager`; the queue gets to know of all jobs that are done."""
+        """See `JobManager`; the queue gets to know of all jobs that are done, or not begun."""
         if self._telling is not None:
             await asyncio.wait((self._telling,))
+        while self._fetched:
+            await self.connector.execute_query_all_async(_PUT_BACK, job=self._fetched.popleft().id)
         await super().unregister_worker(worker_id)
 
     async def _tell(self) -> None:

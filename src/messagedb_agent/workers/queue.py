@@ -9,7 +9,7 @@ import msgspec
 import psycopg
 
 from messagedb_agent.events.base import RecordedEvent
-from messagedb_agent.store import operations
+from messagedb_agent.store.appends import append_within
 from messagedb_agent.store.base import EventStore, NewEvent
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.operations import Batch
@@ -115,23 +115,16 @@ class QueueingStore(StoreWrapper[MessageDBClient]):
         connection: psycopg.Connection[Any] | None = None,
     ) -> tuple[RecordedEvent, ...]:
         """Write all of the events and the hint, or nothing; see `EventStore.append`."""
-        if connection is not None:
-            hinted = self._hint(connection, stream_name)
-            new = events if hinted else [self._addressed(event) for event in events]
-            return self.store.append(
-                stream_name, new, expected_version=expected_version, connection=connection
-            )
 
-        def write(own: psycopg.Connection[Any]) -> tuple[RecordedEvent, ...]:
-            # After a lost COMMIT an earlier attempt may be there, hint and all.
-            if found := operations.find_events(own, stream_name, events):
-                return found
+        def hinted(own: psycopg.Connection[Any]) -> Batch:
             # The hint first: the write takes the category's lock until the commit.
-            hinted = self._hint(own, stream_name)
-            new = events if hinted else [self._addressed(event) for event in events]
-            return operations.append_events(own, Batch.of(stream_name, new, expected_version))[0]
+            is_hinted = self._hint(own, stream_name)
+            new = events if is_hinted else [self._addressed(event) for event in events]
+            return Batch.of(stream_name, new, expected_version)
 
-        return transact(self.store, write)
+        if connection is not None:
+            return append_within(connection, hinted(connection))
+        return self.store.append_after(hinted)
 
     def hint(self, stream_name: str) -> bool:
         """Only hint; False where there is no queue."""

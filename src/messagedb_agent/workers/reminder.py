@@ -13,10 +13,8 @@ from messagedb_agent.events.agent import LLMCallRequested
 from messagedb_agent.events.base import Event, RecordedEvent
 from messagedb_agent.events.tool import ToolApprovalRequested, ToolExecutionRequested
 from messagedb_agent.projections.timers import as_time
-from messagedb_agent.store import operations
 from messagedb_agent.store.base import NewEvent
 from messagedb_agent.store.client import MessageDBClient
-from messagedb_agent.store.faults import is_connection_lost
 from messagedb_agent.store.operations import Batch
 from messagedb_agent.store.wrapper import StoreWrapper
 from messagedb_agent.workers.queue import remind
@@ -55,22 +53,12 @@ class RemindingStore(StoreWrapper[MessageDBClient]):
         batch = Batch.of(stream_name, events, expected_version)
         delay = max(0.0, (due + PATIENCE - utc_now()).total_seconds())
 
-        def write(own: psycopg.Connection[Any]) -> tuple[RecordedEvent, ...]:
-            try:
-                with own.transaction():
-                    # The reminder first: the write takes the category's lock until the commit.
-                    remind(own, stream_name, delay)
-                    return operations.append_events(own, batch)[0]
-            except psycopg.Error as error:
-                # After a lost COMMIT an earlier attempt may be what stands in the way.
-                if is_connection_lost(error):
-                    raise
-                found = operations.find_events(own, stream_name, events)
-                if found is None:
-                    raise
-                return found
+        def reminded(own: psycopg.Connection[Any]) -> Batch:
+            # The reminder first: the write takes the category's lock until the commit.
+            remind(own, stream_name, delay)
+            return batch
 
-        recorded = self.store.query(write)
+        recorded = self.store.append_after(reminded)
         self._told[stream_name] = text
         return recorded
 

@@ -133,6 +133,6 @@ def _fetch(
             follow_redirects=True,
         )
     except library.HTTPError as error:
-        failure: Exception = TransportError(error)  # type: ignore[no-untyped-call]
+        failure: Exception = TransportError(error)  # type: ignore[no-untyped-call]  # google-auth has no types there
         raise failure from error
     return _Response(response.status_code, response.headers, response.content)
