@@ -30,6 +30,7 @@ from messagedb_agent.engine.fencing import (
 from messagedb_agent.engine.recorder import Recorder
 from messagedb_agent.engine.session import add_message, start_session
 from messagedb_agent.engine.thread import AgentThread
+from messagedb_agent.engine.travel import rewind_thread
 from messagedb_agent.errors import ClaimLostError
 from messagedb_agent.events import (
     LLMCallFailed,
@@ -48,6 +49,8 @@ from messagedb_agent.events import (
     UserMessageAdded,
 )
 from messagedb_agent.events.base import Event, RecordedEvent
+from messagedb_agent.llm.base import Completion, ModelRequest
+from messagedb_agent.llm.scripted import ScriptedModel
 from messagedb_agent.projections.thread_state import THREAD_STATE
 from messagedb_agent.store.base import EventStore, NewEvent
 from messagedb_agent.store.memory import MemoryStore
@@ -60,6 +63,7 @@ from tests.engine.helpers import (
     events_of,
     go_on,
     is_answered,
+    say,
     violations,
 )
 from tests.engine.stage import Actor, Search, Stage, Transaction, tools_on_stage
@@ -236,6 +240,67 @@ def test_a_history_that_was_left_behind_takes_the_claims_in_it_along() -> None:
 
     newest = CLAIMS.fold([ThreadRewound(to_position=2)], start=claims_of(mine))
     assert not tool_claim(mine, "a")(newest)
+    # Not even when a call has been claimed as often again.
+    assert not tool_claim(mine, "a")(CLAIMS.fold([RUN_A], start=newest))
+
+
+INTERRUPTED = (LLMCallFailed(retryable=True), TurnInterrupted())
+
+
+def left_behind(store: EventStore, stream: str, end: Sequence[Event], to: int, *new: Event) -> None:
+    """Another process ends the turn, rewinds the thread, and begins the step anew."""
+    store.append(stream, [NewEvent(event=event) for event in end])
+    rewind_thread(store, stream, to)
+    store.append(stream, [NewEvent(event=event) for event in new])
+
+
+def test_an_answer_from_a_history_that_was_left_behind_is_dropped(
+    memory: MemoryStore, stream: str
+) -> None:
+    class Overtaken(ScriptedModel):
+        def complete(self, request: ModelRequest, **more: Any) -> Completion:
+            left_behind(memory, stream, INTERRUPTED, 1, CLAIMED)
+            return super().complete(request, **more)
+
+    with pytest.raises(ClaimLostError):
+        say(memory, stream, "hi", agent_of(Overtaken(TALK)))
+
+    assert events_of(memory, stream)[-1] == CLAIMED
+
+
+def test_a_result_from_a_history_that_was_left_behind_is_dropped(
+    memory: MemoryStore, stream: str
+) -> None:
+    @tool(permission="allow", name="look")
+    def overtaken() -> str:
+        """Look while another process takes the call over, in another history."""
+        failed = ToolExecutionFailed(tool_name="look", tool_call_id="a")
+        left_behind(memory, stream, [failed, TurnInterrupted()], 4, RUN_A)
+        return "too late"
+
+    with pytest.raises(ClaimLostError):
+        say(memory, stream, "hi", agent_of([calls(call("look", "a")), *TALK], overtaken))
+
+    assert events_of(memory, stream)[-1] == RUN_A
+
+
+def test_a_call_that_is_made_again_in_another_history_is_another_call(
+    memory: MemoryStore, stream: str
+) -> None:
+    keys = []
+
+    @tool(permission="allow", name="look")
+    def noted(context: ToolContext) -> None:
+        """Note the key."""
+        keys.append(context.idempotency_key)
+
+    agent = agent_of([calls(call("look", "a")), {"text": "done"}], noted)
+    say(memory, stream, "hi", agent)
+    for _ in range(2):
+        rewind_thread(memory, stream, 1)
+        go_on(memory, stream, agent)
+
+    assert len(set(keys)) == 3
 
 
 def recorder_of(store: EventStore, stream: str) -> Recorder:

@@ -75,7 +75,7 @@ def rewind_thread(
         raise UsageError(
             "a turn is running; `./cli interrupt` stops it, then the thread can be rewound"
         )
-    event = ThreadRewound(to_position=position, reason=reason)
+    event = ThreadRewound(to_position=position, reason=reason, claims=state.turn.claims)
     version = history[-1].position
     metadata = {"correlationStreamName": stream_name}
     store.append(stream_name, [NewEvent(event=event, metadata=metadata)], expected_version=version)

@@ -56,7 +56,13 @@ class ThreadForked(Event, frozen=True, kw_only=True):
 
 
 class ThreadRewound(Event, frozen=True, kw_only=True):
-    """The thread goes on as if nothing had happened after `to_position`."""
+    """
+    The thread goes on as if nothing had happened after `to_position`.
+
+    `claims` is how many model calls it had begun until now, so that the next ones are counted on
+    from there and are none of those that are left behind. Earlier programs did not write it.
+    """
 
     to_position: int
     reason: str | None = None
+    claims: int | None = None

@@ -29,9 +29,10 @@ class Turn(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     The turn since the last user message, or since somebody resumed it.
 
     `halted` says why it stands still although there is more to do. `claims` counts the model
-    calls ever begun and is what tells one claim from a later one. `steps` counts the model and
-    tool steps of this turn, `used` has the model and the tokens of each answer, `repeats` says
-    how often in a row the model asked for the same calls, `last_calls` which those were.
+    calls ever begun, those that a rewind left behind included, and the rewinds: it tells one claim
+    from a later one. `steps` counts the model and tool steps of this turn, `used` has the model
+    and the tokens of each answer, `repeats` says how often in a row the model asked for the same
+    calls, `last_calls` which those were.
     """
 
     halted: Halt | None = None
@@ -53,8 +54,14 @@ class Turn(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         return sum(total_tokens(usage) for _, usage in self.used)
 
 
-def _begin_anew(state: Turn, _event: ThreadForked | ThreadRewound) -> Turn:
+def _fork(state: Turn, _event: ThreadForked) -> Turn:
     return Turn(claims=state.claims, stop_reason=state.stop_reason)
+
+
+def _rewind(state: Turn, event: ThreadRewound) -> Turn:
+    # One more than ever, or a claim of the history that is left behind could pass for a new one.
+    claims = max(state.claims, event.claims or 0) + 1
+    return Turn(claims=claims, stop_reason=state.stop_reason)
 
 
 def _begin(state: Turn, _event: UserMessageAdded | TurnResumed) -> Turn:
@@ -126,7 +133,7 @@ def total_tokens(usage: Any) -> int:
 
 TURN: Projection[Turn] = Projection(
     name="turn",
-    version=3,
+    version=4,
     initial=Turn(),
     handlers={
         UserMessageAdded: _begin,
@@ -139,7 +146,7 @@ TURN: Projection[Turn] = Projection(
         TurnInterruptRequested: _ask_to_stop,
         TurnInterrupted: _interrupt,
         LimitReached: _limit,
-        ThreadForked: _begin_anew,
-        ThreadRewound: _begin_anew,
+        ThreadForked: _fork,
+        ThreadRewound: _rewind,
     },
 )
