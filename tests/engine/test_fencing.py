@@ -238,7 +238,7 @@ def test_what_a_transaction_folds_says_the_same_of_a_claim_as_the_whole_state(
 def test_a_history_that_was_left_behind_takes_the_claims_in_it_along() -> None:
     mine = THREAD_STATE.fold([ASKED, CLAIMED, CALLS, RUN_A])
 
-    newest = CLAIMS.fold([ThreadRewound(to_position=2)], start=claims_of(mine))
+    newest = CLAIMS.fold([ThreadRewound(to_position=2, claims=1)], start=claims_of(mine))
     assert not tool_claim(mine, "a")(newest)
     # Not even when a call has been claimed as often again.
     assert not tool_claim(mine, "a")(CLAIMS.fold([RUN_A], start=newest))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from messagedb_agent.engine.jobs import Broken, Ended, Finished, Job
+from messagedb_agent.engine.limits import Limits
 from messagedb_agent.errors import ToolError
 
 
@@ -20,7 +21,9 @@ class Told:
     ) -> None:
         self.reports: list[Ended] = []
         self.stopped = threading.Event()
-        self.job = Job(7, work, timeout, self.stopped, self.reports.append)
+        self.job = Job(
+            7, work, lambda: Limits().allowance(0.0, timeout), self.stopped, self.reports.append
+        )
         self.job.begin()
 
     @property

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from messagedb_agent.events import LLMResponseReceived, ToolCall, UserMessageAdded
+from messagedb_agent.events import (
+    LLMCallRequested,
+    LLMResponseReceived,
+    ThreadRewound,
+    ToolCall,
+    UserMessageAdded,
+)
 from messagedb_agent.projections.turn import TURN, Turn
 
 
@@ -37,3 +43,14 @@ def test_answers_without_calls_never_repeat_each_other() -> None:
 def test_the_tokens_of_a_turn_are_those_of_its_answers() -> None:
     assert after(asks(tokens=3), asks(tokens=4)).tokens == 7
     assert after(asks(tokens=3), UserMessageAdded(message="more"), asks(tokens=4)).tokens == 4
+
+
+def test_claims_are_counted_on_after_a_rewind() -> None:
+    kept = TURN.fold([LLMCallRequested(), ThreadRewound(to_position=0, claims=7)])
+
+    assert kept.claims == 8
+    assert TURN.fold([LLMCallRequested()], start=kept).claims == 9
+
+
+def test_a_rewind_that_an_earlier_program_wrote_leaves_the_claims_as_they_were() -> None:
+    assert TURN.fold([LLMCallRequested(), ThreadRewound(to_position=0)]).claims == 1

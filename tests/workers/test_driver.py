@@ -10,6 +10,7 @@ import pytest
 from messagedb_agent.engine.agent import Agent
 from messagedb_agent.engine.approvals import ApprovalPolicy, PolicyRule
 from messagedb_agent.engine.archiving import archive_thread, unarchive_thread
+from messagedb_agent.engine.limits import Limits
 from messagedb_agent.engine.session import start_session
 from messagedb_agent.engine.thread import AgentThread
 from messagedb_agent.errors import (
@@ -59,6 +60,20 @@ def test_a_thread_that_needs_nothing_more_leaves_no_job(thread: MessageDBClient)
 
     assert is_answered(thread, STREAM, "Hello.")
     assert waiting(thread) == []
+
+
+def test_a_step_that_takes_too_long_ends_the_turn_in_a_worker_too(thread: MessageDBClient) -> None:
+    def patient(_state: ThreadState, seconds: float = 60) -> Agent:
+        model = ScriptedModel([{"text": "Hello.", "delay_seconds": 0.2}], "scripted")
+        return Agent(llm=model, limits=Limits(max_step_seconds=seconds))
+
+    Driver(thread, lambda state: patient(state, 0.1)).drive(STREAM)
+
+    assert [each.type for each in thread.read(STREAM)][-2:] == ["LLMCallFailed", "LimitReached"]
+    assert waiting(thread) == []
+    with AgentThread(thread, STREAM) as opened:
+        opened.resume()
+        assert opened.run(patient(opened.state)).response == "Hello."
 
 
 def test_an_archived_thread_is_left_alone_whatever_it_had_to_do(queue: MessageDBClient) -> None:

@@ -110,11 +110,13 @@ def retry_for(config: Config) -> RetryPolicy:
 
 def limits_for(options: argparse.Namespace, config: Config, name: str) -> Limits:
     """What a turn may use."""
-    from messagedb_agent.engine.limits import Limits
+    from messagedb_agent.engine.limits import DEFAULT_MAX_REPEATS, Limits
 
     limits = Limits(
         max_steps=options.max_steps or config.max_iterations,
         max_tokens=options.max_tokens,
+        max_repeats=options.max_repeats or DEFAULT_MAX_REPEATS,
+        max_step_seconds=options.max_step_seconds,
         max_seconds=options.max_seconds,
     )
     if options.max_cost is None:

@@ -76,6 +76,7 @@ def add_agent_options(parser: argparse.ArgumentParser) -> None:
         help="TOML file with rules for tool calls (docs/how-to/approvals.md)",
     )
     _add_limits(parser)
+    _add_times(parser)
     parser.add_argument(
         "--workspace", metavar="DIR", help="folder that file tools may use (default: current)"
     )
@@ -83,16 +84,37 @@ def add_agent_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_limits(parser: argparse.ArgumentParser) -> None:
-    """What a turn may use, and how long it may take."""
+    """What a turn may use."""
     parser.add_argument(
         "--max-steps", metavar="N", type=count, help="model and tool calls before the turn stops"
     )
     parser.add_argument(
         "--max-tokens", metavar="N", type=count, help="tokens before the turn stops"
     )
-    parser.add_argument("--max-seconds", metavar="N", type=count, help="time before the turn stops")
+    parser.add_argument(
+        "--max-repeats",
+        metavar="N",
+        type=count,
+        help="repetitions of the same calls before the turn stops (default: 5)",
+    )
     parser.add_argument(
         "--max-cost", metavar="USD", type=amount, help="cost in US dollars before the turn stops"
+    )
+
+
+def _add_times(parser: argparse.ArgumentParser) -> None:
+    """How long all of it may take."""
+    parser.add_argument(
+        "--max-step-seconds",
+        metavar="N",
+        type=count,
+        help="time of one model or tool call before it is ended and the turn stops",
+    )
+    parser.add_argument(
+        "--max-seconds",
+        metavar="N",
+        type=count,
+        help="time before calls are ended and the turn stops",
     )
     parser.add_argument(
         "--run-timeout",

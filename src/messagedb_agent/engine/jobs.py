@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from messagedb_agent.cancellation import Cancellation
+from messagedb_agent.engine.limits import Allowance
 from messagedb_agent.errors import ToolError
 
 ENDING_SECONDS = 70.0
@@ -42,34 +43,36 @@ class Job:
     """
     Work on a thread of its own.
 
-    It ends once: by itself, or because its time is over or its run is stopped. A job that is
-    about to commit says so by `begin_ending`: after that it is not given up any more, and one
-    that was given up before does not get that far. So what is told of it, by exactly one
-    `report`, is what became of it.
+    What time it has is asked of `allowance` when it begins. It ends once: by itself, or because
+    its time is over or its run is stopped. A job that is about to commit says so by
+    `begin_ending`: after that it is not given up any more, and one that was given up before does
+    not get that far. So what is told of it, by exactly one `report`, is what became of it.
     """
 
     def __init__(
         self,
         key: int,
         work: Callable[[Job], Any],
-        timeout: float | None,
+        allowance: Callable[[], Allowance],
         stopped: Cancellation,
         report: Callable[[Ended], object],
     ) -> None:
         self.key = key
-        self.timeout = timeout
         self.cancelled = threading.Event()
         self._work = work
+        self._allowance = allowance
         self._stopped = stopped
         self._report = report
         self._mutex = threading.Lock()
         self._state: _State = "open"
         self._began = self._deadline = 0.0
+        self._allowed = Allowance(0.0, "no time")
 
     def begin(self) -> None:
         """Time counts from here."""
+        self._allowed = self._allowance()
         self._began = time.monotonic()
-        self._deadline = float("inf") if self.timeout is None else self._began + self.timeout
+        self._deadline = self._began + self._allowed.seconds
 
     def perform(self) -> None:
         """Do the work and report how it ended, unless it was given up meanwhile."""
@@ -85,6 +88,11 @@ class Job:
                 return
             self._state = "over"
         self._report(ended)
+
+    @property
+    def timeout(self) -> float:
+        """The seconds that it may take, from when it began; infinite, perhaps."""
+        return self._allowed.seconds
 
     @property
     def seconds(self) -> float:
@@ -109,7 +117,7 @@ class Job:
         with self._mutex:
             if self._state == "ending":
                 self._state = "open"
-                self._deadline = self._began + (self.timeout or float("inf"))
+                self._deadline = self._began + self.timeout
             return self._state == "open"
 
     def expire(self) -> bool:
@@ -142,5 +150,5 @@ class Job:
         return Finished(self.key, None, error, self.seconds, "interrupted")
 
     def _late(self) -> Finished:
-        error = ToolError(f"The tool did not finish within {self.timeout:g} seconds.")
+        error = ToolError(f"The tool did not finish within {self._allowed.told}.")
         return Finished(self.key, None, error, self.seconds, "timeout")

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 
 from messagedb_agent.cancellation import Cancellation
 from messagedb_agent.engine.jobs import Broken, Ended, Finished, Job
+from messagedb_agent.engine.limits import Allowance
 
 POLL_SECONDS = 0.2
 """How late a stopped run or a job whose time is over may be noticed."""
@@ -76,9 +77,11 @@ class ToolThreads:
         while committing:
             committing.discard(self._ended.get().key)
 
-    def submit(self, key: int, work: Callable[[Job], Any], timeout: float | None) -> None:
-        """Start a job, or queue it behind others."""
-        self._waiting.append(Job(key, work, timeout, self._stopped, self._ended.put))
+    def submit(
+        self, key: int, work: Callable[[Job], Any], allowance: Callable[[], Allowance]
+    ) -> None:
+        """Start a job, or queue it behind others; its time counts from when it begins."""
+        self._waiting.append(Job(key, work, allowance, self._stopped, self._ended.put))
         self._fill()
 
     @property

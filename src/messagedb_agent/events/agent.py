@@ -89,7 +89,8 @@ class LLMCallFailed(Event, frozen=True, kw_only=True):
     An attempt to call the model ended without an answer; `retryable`: another one follows.
 
     It is due at `retry_at`; `first_attempt_at` is when the first one for this answer began
-    (both UTC), so that whoever makes the next knows what pause and what time are left.
+    (both UTC), so that whoever makes the next knows what pause and what time are left. It took
+    `latency_ms` to end.
     """
 
     error_message: str = ""
@@ -98,6 +99,7 @@ class LLMCallFailed(Event, frozen=True, kw_only=True):
     retryable: bool | None = None
     retry_at: str | None = None
     first_attempt_at: str | None = None
+    latency_ms: int | None = None
 
 
 class LLMCallStarted(Event, frozen=True, kw_only=True):

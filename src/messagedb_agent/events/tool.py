@@ -84,11 +84,16 @@ class ToolResultStored(Event, frozen=True, kw_only=True):
 
 
 class ToolExecutionFailed(ToolEvent, frozen=True, kw_only=True):
-    """The call is over without an answer; the model reads `error_message` as its result."""
+    """
+    The call is over without an answer; the model reads `error_message` as its result.
+
+    `execution_time_ms` is wall time, of a call that a step has ended.
+    """
 
     error_message: str = ""
     retry_count: int = 0
     error_type: str | None = None
+    execution_time_ms: float | None = None
 
 
 class ToolApprovalRequested(ToolEvent, frozen=True, kw_only=True):

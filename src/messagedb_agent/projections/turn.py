@@ -16,7 +16,11 @@ from messagedb_agent.events.agent import (
     ToolCall,
 )
 from messagedb_agent.events.system import LimitReached, ThreadForked, ThreadRewound, TurnInterrupted
-from messagedb_agent.events.tool import ToolExecutionRequested
+from messagedb_agent.events.tool import (
+    ToolExecutionCompleted,
+    ToolExecutionFailed,
+    ToolExecutionRequested,
+)
 from messagedb_agent.events.user import TurnInterruptRequested, TurnResumed, UserMessageAdded
 from messagedb_agent.projections.append_only import AppendOnly
 from messagedb_agent.projections.base import Projection
@@ -32,7 +36,7 @@ class Turn(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     calls ever begun, those that a rewind left behind included, and the rewinds: it tells one claim
     from a later one. `steps` counts the model and tool steps of this turn, `used` has the model
     and the tokens of each answer, `repeats` says how often in a row the model asked for the same
-    calls, `last_calls` which those were.
+    calls, `last_calls` which those were. `longest` is the time of its longest step, in seconds.
     """
 
     halted: Halt | None = None
@@ -46,6 +50,7 @@ class Turn(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     used: AppendOnly[tuple[str, Any]] = AppendOnly()
     repeats: int = 0
     last_calls: tuple[ToolCall, ...] = ()
+    longest: float = 0.0
     stop_reason: str | None = None
 
     @property
@@ -59,8 +64,11 @@ def _fork(state: Turn, _event: ThreadForked) -> Turn:
 
 
 def _rewind(state: Turn, event: ThreadRewound) -> Turn:
-    # One more than ever, or a claim of the history that is left behind could pass for a new one.
-    claims = max(state.claims, event.claims or 0) + 1
+    claims = state.claims
+    # What earlier programs wrote goes on as it began: calls keep their idempotency keys.
+    if event.claims is not None:
+        # One more, or a claim of the history that is left behind could pass for a new one.
+        claims = max(claims, event.claims) + 1
     return Turn(claims=claims, stop_reason=state.stop_reason)
 
 
@@ -81,6 +89,7 @@ def _answer(state: Turn, event: LLMResponseReceived) -> Turn:
         used=state.used.append((event.model_name, event.token_usage)),
         repeats=state.repeats + 1 if calls and _are_same(calls, state.last_calls) else 0,
         last_calls=calls,
+        longest=_longest(state, event.latency_ms),
         stop_reason=event.stop_reason,
     )
 
@@ -99,6 +108,7 @@ def _fail(state: Turn, event: LLMCallFailed) -> Turn:
         claimed=False,
         failure=event,
         failed_attempts=state.failed_attempts + 1,
+        longest=_longest(state, event.latency_ms),
         # Earlier programs did not say; they wrote the event after their last attempt.
         halted=None if event.retryable else "failed",
     )
@@ -106,6 +116,15 @@ def _fail(state: Turn, event: LLMCallFailed) -> Turn:
 
 def _run_tool(state: Turn, _event: ToolExecutionRequested) -> Turn:
     return replace(state, steps=state.steps + 1)
+
+
+def _end_tool(state: Turn, event: ToolExecutionCompleted | ToolExecutionFailed) -> Turn:
+    longest = _longest(state, event.execution_time_ms)
+    return state if longest == state.longest else replace(state, longest=longest)
+
+
+def _longest(state: Turn, milliseconds: float | None) -> float:
+    return max(state.longest, (milliseconds or 0.0) / 1000)
 
 
 def _ask_to_stop(state: Turn, _event: TurnInterruptRequested) -> Turn:
@@ -143,6 +162,8 @@ TURN: Projection[Turn] = Projection(
         LLMResponseReceived: _answer,
         LLMCallFailed: _fail,
         ToolExecutionRequested: _run_tool,
+        ToolExecutionCompleted: _end_tool,
+        ToolExecutionFailed: _end_tool,
         TurnInterruptRequested: _ask_to_stop,
         TurnInterrupted: _interrupt,
         LimitReached: _limit,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from math import inf
+from math import ceil, inf
 from typing import Any
 
 import msgspec
@@ -16,6 +16,7 @@ from messagedb_agent.engine.agent import Agent
 from messagedb_agent.engine.clock import utc_now
 from messagedb_agent.engine.contents import Contents
 from messagedb_agent.engine.fencing import model_claim
+from messagedb_agent.engine.limits import Allowance
 from messagedb_agent.engine.recipe import ContextDigest, recipe
 from messagedb_agent.engine.steps.base import Claim, Outcome, RunMark, Step, Surroundings
 from messagedb_agent.errors import (
@@ -63,7 +64,7 @@ class ModelStep(msgspec.Struct, frozen=True):
         """Claim, call, and yield the response or the failure."""
         before = state.turn.failure if decision.attempt > 1 else None
         if (pause := self._left_to_wait(before)) > 0:
-            left = self._time_left(around)
+            left = self.agent.limits.time_left(around.elapsed())
             around.pause(min(pause, left))
             if left <= pause:
                 # The run's time is up, which is for others to say than a step.
@@ -73,8 +74,9 @@ class ModelStep(msgspec.Struct, frozen=True):
         claimed = yield Claim((self._claim(context, decision, version, around.mark()),))
         assert claimed is not None
         stands = model_claim(claimed)
+        allowed = self.agent.limits.allowance(around.elapsed())
         began, began_at = self.clock(), self.now()
-        cancelled = self._cancelled(around)
+        cancelled = _cancelled(around, allowed)
         try:
             completion = self.agent.llm.complete(
                 self._request(context, decision.attempt),
@@ -82,29 +84,24 @@ class ModelStep(msgspec.Struct, frozen=True):
                 cancelled=cancelled,
             )
         except ModelUnavailableError as error:
-            yield Outcome((_unavailable(error, decision.attempt),), stands)
+            yield Outcome((_unavailable(error, decision.attempt, self._since(began)),), stands)
         except ModelCallError as error:
             if error.error_type == "interrupted":
                 if around.cancelled.is_set() or not cancelled.is_set():
                     raise RunStoppedError("the model call was interrupted") from error
-                yield Outcome((_out_of_time(decision.attempt),), stands)
+                late = _out_of_time(allowed, decision.attempt, self._since(began))
+                yield Outcome((late,), stands)
                 return
             first = as_time(before.first_attempt_at if before else None) or began_at
-            failure = self._failure(error, decision.attempt, first)
+            failure = self._failure(error, decision.attempt, first, self._since(began))
             yield Outcome((failure,), stands, more=bool(failure.retryable))
         else:
-            latency_ms = round((self.clock() - began) * 1000)
-            yield Outcome((_response(completion, decision.attempt, latency_ms),), stands)
+            response = _response(completion, decision.attempt, self._since(began))
+            yield Outcome((response,), stands)
 
-    def _time_left(self, around: Surroundings) -> float:
-        """Seconds that the run may still take."""
-        allowed = self.agent.limits.max_seconds
-        return inf if allowed is None else max(0.0, allowed - around.elapsed())
-
-    def _cancelled(self, around: Surroundings) -> Cancellation:
-        """An answer that is not there when the run's time is up is waited for no longer."""
-        left = self._time_left(around)
-        return around.cancelled if left == inf else Deadline(around.cancelled, left)
+    def _since(self, began: float) -> int:
+        """Milliseconds, none of them too few: what took all the time it had is to be seen so."""
+        return ceil((self.clock() - began) * 1000)
 
     def _left_to_wait(self, failure: LLMCallFailed | None) -> float:
         """Seconds until another attempt is due; bounded, for clocks differ."""
@@ -122,7 +119,9 @@ class ModelStep(msgspec.Struct, frozen=True):
             **asdict(mark),
         )
 
-    def _failure(self, error: ModelCallError, attempt: int, first: datetime) -> LLMCallFailed:
+    def _failure(
+        self, error: ModelCallError, attempt: int, first: datetime, latency_ms: int
+    ) -> LLMCallFailed:
         """What went wrong, and when to try again, if that is worth it."""
         now, retry = self.now(), self.agent.retry
         pause = retry.pause(attempt, error.retry_after)
@@ -135,6 +134,7 @@ class ModelStep(msgspec.Struct, frozen=True):
             retryable=again,
             retry_at=as_text(now + timedelta(seconds=pause)) if again else None,
             first_attempt_at=as_text(first) if again else None,
+            latency_ms=latency_ms,
         )
 
     def _request(self, context: LLMContext, attempt: int) -> ModelRequest:
@@ -200,20 +200,28 @@ def _storable(arguments: Any) -> Any:
     return arguments
 
 
-def _out_of_time(attempt: int) -> LLMCallFailed:
+def _cancelled(around: Surroundings, allowed: Allowance) -> Cancellation:
+    """An answer that is not there when the time is up is waited for no longer."""
+    seconds = allowed.seconds
+    return around.cancelled if seconds == inf else Deadline(around.cancelled, seconds)
+
+
+def _out_of_time(allowed: Allowance, attempt: int, latency_ms: int) -> LLMCallFailed:
     # Another attempt is for those to decide who look at the limits.
     return LLMCallFailed(
-        error_message="No answer came within the time that the run was given.",
+        error_message=f"No answer came within {allowed.told}.",
         retry_count=attempt - 1,
         error_type="timeout",
         retryable=True,
+        latency_ms=latency_ms,
     )
 
 
-def _unavailable(error: ModelUnavailableError, attempt: int) -> LLMCallFailed:
+def _unavailable(error: ModelUnavailableError, attempt: int, latency_ms: int) -> LLMCallFailed:
     return LLMCallFailed(
         error_message=str(error),
         retry_count=attempt - 1,
         error_type="unavailable",
         retryable=False,
+        latency_ms=latency_ms,
     )

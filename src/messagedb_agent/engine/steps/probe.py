@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import ceil
 
 import msgspec
+from msgspec.structs import replace
 
 from messagedb_agent.engine.fencing import tool_claim
 from messagedb_agent.engine.jobs import Finished, Job
@@ -33,7 +35,8 @@ class ProbeStep(msgspec.Struct, frozen=True):
         never_ran: list[CallState] = []
         with ToolThreads(self.tools.agent.max_parallel_tools, around.cancelled) as threads:
             for call in decision.calls:
-                threads.submit(call.index, self._work(call, state, around), self._timeout(call))
+                work = self._work(call, state, around)
+                threads.submit(call.index, work, self.tools.allowance(call, around))
             for done in threads.finished():
                 call = by_index[done.key]
                 if isinstance(done.error, ToolNotExecutedError):
@@ -65,10 +68,6 @@ class ProbeStep(msgspec.Struct, frozen=True):
                 f"The tool was interrupted, and looking for what it did failed: {error}"
             ) from error
 
-    def _timeout(self, call: CallState) -> float | None:
-        tool = self.tools.agent.tools.get(call.call.name)
-        return None if tool is None else tool.timeout
-
 
 def _outcome(call: CallState, done: Finished) -> Event:
     if done.error is None:
@@ -78,4 +77,5 @@ def _outcome(call: CallState, done: Finished) -> Event:
     text = str(done.error)
     if done.error_type == "timeout":
         text = f"The tool was interrupted, and looking for what it did took too long: {text}"
-    return failures((call,), text, "interrupted")[0]
+    (failure,) = failures((call,), text, "interrupted")
+    return replace(failure, execution_time_ms=ceil(done.seconds * 1000))

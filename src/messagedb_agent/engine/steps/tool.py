@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable
+from math import ceil
 from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
@@ -18,6 +19,7 @@ from messagedb_agent.engine.discretion import Discretion
 from messagedb_agent.engine.fencing import ToolStands, tool_claim
 from messagedb_agent.engine.foothold import Foothold
 from messagedb_agent.engine.jobs import Finished, Job
+from messagedb_agent.engine.limits import Allowance
 from messagedb_agent.engine.steps.base import (
     Claim,
     Committed,
@@ -82,7 +84,7 @@ class ToolStep(msgspec.Struct, frozen=True):
         with ToolThreads(self.agent.max_parallel_tools, around.cancelled) as threads:
             for call in decision.calls:
                 work = self._work(call, footing, fences[call.index])
-                threads.submit(call.index, work, self._timeout(call))
+                threads.submit(call.index, work, self.allowance(call, around))
             for done in threads.finished():
                 if done.result is IN_THE_STREAM:
                     yield Committed()
@@ -161,9 +163,10 @@ class ToolStep(msgspec.Struct, frozen=True):
             progress=lambda text: around.on_progress(ToolProgress(call_id, name, text)),
         )
 
-    def _timeout(self, call: CallState) -> float | None:
-        tool = self.agent.tools.get(call.call.name)
-        return None if tool is None else tool.timeout
+    def allowance(self, call: CallState, around: Surroundings) -> Callable[[], Allowance]:
+        """Tells how long the call may take from now on."""
+        tool, limits = self.agent.tools.get(call.call.name), self.agent.limits
+        return lambda: limits.allowance(around.elapsed(), tool.timeout if tool else None)
 
 
 def idempotency_key(stream_name: str, claims: int, call_id: str) -> str:
@@ -196,6 +199,7 @@ def _outcome(call: CallState, done: Finished) -> Event:
             error_message=str(done.error),
             retry_count=call.attempts,
             error_type=done.error_type,
+            execution_time_ms=ceil(done.seconds * 1000),
             **identity(call),
         )
     return ToolExecutionCompleted(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from math import ceil, inf
 from typing import Any
 
 import psycopg
@@ -62,9 +63,9 @@ class ToolTransaction:
     text fails until `verify` has passed, and after a ROLLBACK the session takes no writes.
     """
 
-    def __init__(self, connection: psycopg.Connection[Any], timeout: float | None) -> None:
+    def __init__(self, connection: psycopg.Connection[Any], timeout: float) -> None:
         self.connection = connection
-        milliseconds = sql.Literal(round((timeout or 0) * 1000))
+        milliseconds = sql.Literal(0 if timeout == inf else ceil(timeout * 1000))
         for setting in ("statement_timeout", "idle_in_transaction_session_timeout"):
             connection.execute(
                 sql.SQL("SET LOCAL {} = {}").format(sql.Identifier(setting), milliseconds)
