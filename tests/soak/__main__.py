@@ -29,7 +29,7 @@ from messagedb_agent.store import schema
 from messagedb_agent.store.client import MessageDBClient
 from tests.postgres import ThrowawayServer, controlled_server
 from tests.soak.chaos import RESCUED_WITHIN_SECONDS, Chaos, Plan
-from tests.soak.harness import Harness, nursery_for, prepare
+from tests.soak.harness import MESSAGES, Harness, nursery_for, prepare
 
 KILLS_PER_ROUND = 3
 
@@ -60,6 +60,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=300, help="how many processes to kill")
     parser.add_argument("--seed", type=int, default=1, help="chooses the instants")
     parser.add_argument(
+        "--messages",
+        type=int,
+        default=MESSAGES,
+        help="how many messages a user adds to a thread whose drivers are killed",
+    )
+    parser.add_argument(
         "--kill-server", type=float, metavar="SECONDS", help="kill PostgreSQL about this often"
     )
     parser.add_argument("--workers", type=int, help="drive threads with so many workers")
@@ -84,7 +90,7 @@ def one_by_one(
 ) -> list[str]:
     """Threads that are driven by processes of their own."""
     with nursery_for(server.dsn, folder) as copies:
-        harness = Harness(copies, client, server.dsn, options.seed)
+        harness = Harness(copies, client, server.dsn, options.seed, options.messages)
         soak(harness, options.kills)
     print(f"{harness.kills} kills, {harness.interrupted} of them in time")
     return harness.findings

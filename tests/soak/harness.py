@@ -24,7 +24,7 @@ from tests.soak.checks import too_few_answers, what_is_wrong
 from tests.soak.nursery import Notes
 
 DRIVERS = 8
-MESSAGES = 20
+MESSAGES = 100
 LAST_TRIES = 20
 
 
@@ -79,11 +79,19 @@ class Harness:
     `findings` tells what was wrong afterwards, round by round, and `kills` counts.
     """
 
-    def __init__(self, copies: Nursery, client: MessageDBClient, dsn: str, seed: int) -> None:
+    def __init__(
+        self,
+        copies: Nursery,
+        client: MessageDBClient,
+        dsn: str,
+        seed: int,
+        messages: int = MESSAGES,
+    ) -> None:
         self._copies = copies
         self._client = client
         self._dsn = dsn
         self._dice = random.Random(seed)
+        self._messages = messages
         self.kills = 0
         self.interrupted = 0
         self.findings: list[str] = []
@@ -130,11 +138,11 @@ class Harness:
         stream = new_stream()
         driver = self._copies.start(stream)
         said = []
-        for number in range(MESSAGES):
+        for number in range(self._messages):
             with suppress(AgentError):  # there is no thread yet, or its server is away for long
                 add_message(self._client, stream, f"message {number}")
                 said.append(f"message {number}")
-            if self._dice.random() < victims / MESSAGES:
+            if self._dice.random() < victims / self._messages:
                 self._kill(driver, signal.SIGKILL)
                 driver = self._copies.start(stream)
         self._copies.wait(driver)
