@@ -45,6 +45,16 @@ def test_an_archived_thread_is_listed_apart(command: Command, past: Past, archiv
     assert "What about apples?" in command("list", "--archived").out
 
 
+@pytest.mark.usefixtures("archived")
+def test_where_all_threads_are_archived_there_is_no_last_one_and_that_is_said(
+    command: Command,
+) -> None:
+    ended = command("message", "last", "hi")
+
+    assert ended.code == 2
+    assert "are archived; `./cli unarchive`" in ended.err
+
+
 def test_what_is_listed_of_an_archived_thread_is_what_was_listed_before(
     command: Command, past: Past
 ) -> None:

@@ -182,6 +182,10 @@ def find_stream(
     if thread == "last":
         rows = connection.query(_LAST, (category,))
         if not rows:
+            if find_archived(connection, category, ""):
+                raise ThreadNotFoundError(
+                    f"all threads in {category} are archived; `./cli unarchive` brings one back"
+                )
             raise ThreadNotFoundError(
                 f"there are no threads in {category} yet; `./cli start` begins one"
             )
