@@ -14,6 +14,7 @@ import pytest
 
 from messagedb_agent.cli.interrupt import interruptible
 from messagedb_agent.engine.thread import AgentThread
+from messagedb_agent.engine.travel import rewind_thread
 from messagedb_agent.errors import ClaimLostError, ToolError
 from messagedb_agent.events import (
     ToolExecutionCompleted,
@@ -125,6 +126,27 @@ def test_the_effect_of_a_transactional_tool_whose_claim_was_lost_is_undone(
 
     assert entries(ledger) == []
     assert outcomes(client, stream) == {}
+
+
+def test_the_effect_of_a_transactional_tool_that_a_rewind_has_left_behind_is_undone(
+    client: MessageDBClient, ledger: psycopg.Connection[Any], stream: str
+) -> None:
+    @tool(permission="allow", transactional=True)
+    def overtaken(context: ToolContext) -> str:
+        """Write while another process ends the turn, rewinds it, and makes the call anew."""
+        connected(context).execute("INSERT INTO ledger VALUES ('mine')")
+        failed = ToolExecutionFailed(tool_name="overtaken", tool_call_id="a")
+        client.append(stream, [NewEvent(event=failed), NewEvent(event=TurnInterrupted())])
+        rewind_thread(client, stream, 4)
+        claim = ToolExecutionRequested(tool_name="overtaken", tool_call_id="a")
+        client.append(stream, [NewEvent(event=claim)])
+        return "too late"
+
+    with pytest.raises(ClaimLostError):
+        say(client, stream, "hi", agent_of([calls(call("overtaken", "a"))], overtaken))
+
+    assert entries(ledger) == []
+    assert kinds_of(client, stream)[-1] == "ToolExecutionRequested"
 
 
 def test_a_run_that_was_overtaken_while_it_was_cut_off_records_no_second_outcome(
