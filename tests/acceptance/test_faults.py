@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import threading
 from collections import Counter
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
 from tests.acceptance.conftest import Cli
+from tests.waiting import wait_until
 
 SLOW = [
     {"tool_calls": [{"name": "echo", "arguments": {"text": "a"}}], "delay_seconds": 0.5},
@@ -96,19 +98,51 @@ def test_an_interrupted_thread_goes_on_when_it_is_continued(cli: Cli) -> None:
     assert_orderly(cli.events("t", "--full"))
 
 
-def test_ctrl_c_kills_the_whole_process_group_of_a_command(cli: Cli) -> None:
-    nap = {"name": "run_command", "arguments": {"argv": ["sh", "-c", "sleep 60 & sleep 61"]}}
+def running(group: int) -> list[str]:
+    """The processes of a group that are not dead."""
+    stats = []
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            stats.append(file.read_text().rpartition(")")[2].split())
+    return [state for state, _parent, found, *_ in stats if int(found) == group and state != "Z"]
+
+
+def group_in(file: Path) -> int:
+    wait_until(lambda: file.exists() and file.read_text().strip())
+    return int(file.read_text())
+
+
+@pytest.mark.parametrize("trap", ["", "trap '' TERM;"], ids=["polite", "stubborn"])
+@pytest.mark.parametrize("presses", [1, 2])
+def test_ctrl_c_kills_the_whole_process_group_of_a_command(
+    cli: Cli, trap: str, presses: int
+) -> None:
+    program = f"{trap} echo $$ > group; sleep 60 & sleep 61"
+    nap = {"name": "run_command", "arguments": {"argv": ["sh", "-c", program]}}
     model = cli.script("nap", {"tool_calls": [nap]}, {"text": "done"})
     started = cli.start("start", "go", "--thread-id", "t", "--model", model, "--auto-approve")
-    wait_for(cli, "t", "ToolExecutionRequested")
+    group = group_in(cli.folder / "group")
 
-    started.send_signal(signal.SIGINT)
+    for _ in range(presses):
+        started.send_signal(signal.SIGINT)
     started.communicate(timeout=10)
 
     assert started.returncode == 130
-    left = subprocess.run(["pgrep", "-P", str(started.pid)], capture_output=True, check=False)
-    assert left.stdout == b""
-    assert cli.types("t")[-2:] == ["ToolExecutionFailed", "TurnInterrupted"]
+    wait_until(lambda: not running(group))
+    if presses == 1:
+        assert cli.types("t")[-2:] == ["ToolExecutionFailed", "TurnInterrupted"]
+
+
+@pytest.mark.parametrize("trap", ["", "trap '' TERM;"], ids=["polite", "stubborn"])
+def test_a_limit_kills_the_whole_process_group_of_a_command(cli: Cli, trap: str) -> None:
+    program = f"{trap} echo $$ > group; sleep 60 & sleep 61"
+    nap = {"name": "run_command", "arguments": {"argv": ["sh", "-c", program]}}
+    model = cli.script("nap", {"tool_calls": [nap]}, {"text": "done"})
+
+    ended = cli.cold("start", "go", "--model", model, "--auto-approve", "--max-step-seconds", "1")
+
+    assert ended.code == 4
+    wait_until(lambda: not running(group_in(cli.folder / "group")))
 
 
 def test_a_turn_can_be_interrupted_from_another_terminal(cli: Cli) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from messagedb_agent.cli.leaving import leave
 from messagedb_agent.engine.thread import AgentThread
 
 EXIT_INTERRUPTED = 130
@@ -26,7 +26,7 @@ def interruptible(thread: AgentThread) -> Iterator[None]:
         nonlocal presses
         presses += 1
         if presses > 1:
-            os._exit(EXIT_INTERRUPTED)
+            leave(EXIT_INTERRUPTED)
         if thread.interrupt():
             raise KeyboardInterrupt
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gc
-import os
 import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
+from messagedb_agent.cli.leaving import leave
 from messagedb_agent.errors import AgentError
 
 EXIT_INTERRUPTED = 130
@@ -28,7 +28,7 @@ def entry_point() -> NoReturn:
         sys.stderr.flush()
     except BrokenPipeError:
         pass  # the reader has what it wanted and is gone
-    os._exit(code)
+    leave(code)
 
 
 def main(arguments: Sequence[str]) -> int:

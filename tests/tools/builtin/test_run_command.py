@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -127,6 +128,23 @@ def test_cancelling_ends_the_command(workspace: Path) -> None:
         run_command.call({"argv": ["sleep", "60"]}, context)
 
     assert time.monotonic() - began < 5
+
+
+def test_programs_do_not_outlive_a_process_that_leaves(workspace: Path) -> None:
+    code = (
+        "import threading, sys, time; from pathlib import Path;"
+        "from messagedb_agent.tools.builtin.process import run;"
+        "never = threading.Event();"
+        "program = ['sh', '-c', \"trap '' TERM; echo $$ > pid; while :; do sleep 0.1; done\"];"
+        "more = dict(cwd='.', seconds=60, cancelled=never, progress=print);"
+        "threading.Thread(target=run, args=[program], kwargs=more, daemon=True).start();\n"
+        "while not (Path('pid').exists() and Path('pid').read_text()): time.sleep(0.02)"
+    )
+    path = {"PYTHONPATH": os.pathsep.join(sys.path)}
+
+    subprocess.run([sys.executable, "-c", code], cwd=workspace, env=path, check=True)
+
+    assert gone_within(2, int((workspace / "pid").read_text()))
 
 
 def test_what_was_left_in_the_background_is_ended(workspace: Path, call: Call) -> None:

@@ -6,6 +6,7 @@ Standard input is empty and the environment holds no secrets. Needs POSIX proces
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import selectors
@@ -25,12 +26,18 @@ MAX_STREAM_BYTES = 32 * 1024
 _POLL_SECONDS = 0.05
 _LINGER_SECONDS = 0.25
 _TERM_SECONDS = 2.0
+_LEAVING_SECONDS = 0.5
 _LONGEST_LINE = 300
 _SECRET = re.compile(
     r"KEY|TOKEN|SECRET|PASS|PWD$|CREDENTIAL|_HEADERS$|^(DATABASE|REDIS)_URL$|^DB_|^PG",
     re.IGNORECASE,
 )
 _URL_WITH_PASSWORD = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
+
+
+_groups: set[int] = set()
+"""The process groups of the programs that run."""
+os.register_at_fork(after_in_child=_groups.clear)
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,15 +103,17 @@ def run(
     """
     began = time.monotonic()
     process = _start(argv, cwd)
+    _groups.add(process.pid)
     streams = (HeadAndTail(MAX_STREAM_BYTES), HeadAndTail(MAX_STREAM_BYTES))
     with process, _Pipes(process, streams, progress) as pipes:
         try:
             stopped = _until_ended(process, pipes, began + seconds, cancelled)
             if stopped:
-                _signal_group(process, signal.SIGTERM)
+                _signal_group(process.pid, signal.SIGTERM)
                 _drain(process, pipes, _TERM_SECONDS)
         finally:
-            _signal_group(process, signal.SIGKILL)
+            _signal_group(process.pid, signal.SIGKILL)
+            _groups.discard(process.pid)
         code = process.wait()
         # A descendant in another group may hold the pipes open for as long as it lives.
         _drain(process, pipes, _LINGER_SECONDS)
@@ -116,6 +125,23 @@ def run(
         duration=round(time.monotonic() - began, 3),
         stopped=stopped,
     )
+
+
+@atexit.register
+def end_programs() -> None:
+    """
+    End the programs that still run, as this process is about to leave.
+
+    The thread that looks after a program ends with the process, perhaps before it has ended the
+    program. Those that don't go when they are asked to are killed after half a second.
+    """
+    for group in tuple(_groups):
+        _signal_group(group, signal.SIGTERM)
+    deadline = time.monotonic() + _LEAVING_SECONDS
+    while _groups and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS / 5)
+    for group in tuple(_groups):
+        _signal_group(group, signal.SIGKILL)
 
 
 def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
@@ -208,7 +234,7 @@ def _drain(process: subprocess.Popen[bytes], pipes: _Pipes, seconds: float) -> N
             time.sleep(_POLL_SECONDS)
 
 
-def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+def _signal_group(group: int, number: signal.Signals) -> None:
     # The leader of the session may be gone while others of its group are not.
     with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, number)
+        os.killpg(group, number)
