@@ -77,7 +77,7 @@ def within(limits: Limits, elapsed: Callable[[], float] = no_time) -> Decider:
             ("max_tokens", _tokens(state, limits), limits.max_tokens),
             ("max_cost", _cost(state, limits), limits.max_cost),
             ("max_repeats", state.turn.repeats, limits.max_repeats),
-            ("max_step_seconds", state.turn.longest, limits.max_step_seconds),
+            ("max_step_seconds", state.turn.longest_ms / 1000, limits.max_step_seconds),
             ("max_seconds", elapsed(), limits.max_seconds),
         )
         for name, value, maximum in used:

@@ -24,10 +24,11 @@ from messagedb_agent.events.agent import LLMCallRequested
 from messagedb_agent.events.base import RecordedEvent
 from messagedb_agent.llm.base import Delta
 from messagedb_agent.store.notifications import CHANNEL
+from messagedb_agent.store.statements import array, ask
 from messagedb_agent.tools.base import ToolProgress
 
 BATCH_SECONDS = 0.05
-CALM_SECONDS = 0.005
+CALM_SECONDS = 0.015
 # Escaped to ASCII a character takes up to 12 bytes, and a payload has to stay below 8000.
 _LONGEST_PIECE = 600
 # Of what a tool says, three such texts have to fit together.
@@ -82,6 +83,7 @@ class Announcer:
     def __init__(self, store: Connects) -> None:
         self._store = store
         self._changed = threading.Condition()
+        self._listens = False
         self._streams: dict[str, None] = {}
         self._pieces: list[tuple[str, Piece]] = []
         self._closed = False
@@ -121,17 +123,20 @@ class Announcer:
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="announcer", daemon=True)
             self._thread.start()
-        self._changed.notify()
+        if self._listens:
+            self._changed.notify()
 
     def _run(self) -> None:
         quiet_until = calm_until = 0.0
         while True:
             with self._changed:
+                self._listens = True
                 while not (self._streams or self._closed):
                     left = quiet_until - time.monotonic()
                     if self._pieces and left <= 0:
                         break
                     self._changed.wait(max(left, 0.0) if self._pieces else None)
+                self._listens = False
                 # Where many runs write at once, each statement tells of what all of them wrote.
                 self._changed.wait_for(lambda: self._closed, calm_until - time.monotonic())
                 streams, pieces = list(self._streams), self._pieces
@@ -154,8 +159,8 @@ class Announcer:
         if not hints:
             return
         try:
-            with self._store.connection() as connection, psycopg.RawCursor(connection) as cursor:
-                cursor.execute(_NOTIFY, tuple(map(list, zip(*hints, strict=True))), prepare=True)
+            with self._store.connection() as connection:
+                ask(connection, _NOTIFY, *map(array, zip(*hints, strict=True)))
         except (psycopg.Error, StoreUnavailableError):
             # Who listens polls too, and sees a gap.
             return

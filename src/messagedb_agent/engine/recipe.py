@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 from messagedb_agent.events.agent import AgentConfigured
+from messagedb_agent.events.base import JSONObject
 from messagedb_agent.events.json_text import canonical_lines
 from messagedb_agent.events.json_text import digest as digest_of
 from messagedb_agent.projections.append_only import AppendOnly
 from messagedb_agent.projections.llm_context import LLM_CONTEXT, LLMContext
 from messagedb_agent.projections.messages import Message
+
+_KNOWN_TOOLS: dict[str, str] = {}
+_MOST_KNOWN_TOOLS = 16
 
 _CHUNK = 1000
 """How many messages are encoded at once; all of a long thread's would take much memory."""
@@ -34,7 +39,7 @@ class ContextDigest:
     def of_tools(self, configuration: AgentConfigured) -> str:
         """The digest of the tools of a configuration, in hexadecimal."""
         if self._tools[0] != configuration.sha256 or not configuration.sha256:
-            self._tools = (configuration.sha256, digest_of(list(configuration.tools)))
+            self._tools = (configuration.sha256, _digest_of_tools(configuration.tools))
         return self._tools[1]
 
     def of(self, messages: AppendOnly[Message], configuration_sha256: str) -> str:
@@ -48,6 +53,18 @@ class ContextDigest:
         result = self._hash.copy()
         result.update(configuration_sha256.encode())
         return result.hexdigest()
+
+
+def _digest_of_tools(tools: Sequence[JSONObject]) -> str:
+    """The digest, worked out once for the tools that many threads have in common."""
+    # The text of Python tells 1 from True and any two texts apart, and takes whatever there is.
+    text = repr(tools)
+    digest = _KNOWN_TOOLS.get(text)
+    if digest is None:
+        if len(_KNOWN_TOOLS) >= _MOST_KNOWN_TOOLS:
+            _KNOWN_TOOLS.clear()
+        digest = _KNOWN_TOOLS[text] = digest_of(list(tools))
+    return digest
 
 
 def recipe(context: LLMContext, upto_position: int, digest: ContextDigest) -> dict[str, Any]:

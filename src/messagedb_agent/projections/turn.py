@@ -36,7 +36,7 @@ class Turn(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     calls ever begun, those that a rewind left behind included, and the rewinds: it tells one claim
     from a later one. `steps` counts the model and tool steps of this turn, `used` has the model
     and the tokens of each answer, `repeats` says how often in a row the model asked for the same
-    calls, `last_calls` which those were. `longest` is the time of its longest step, in seconds.
+    calls, `last_calls` which those were. `longest_ms` is the time of its longest step.
     """
 
     halted: Halt | None = None
@@ -50,7 +50,7 @@ class Turn(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     used: AppendOnly[tuple[str, Any]] = AppendOnly()
     repeats: int = 0
     last_calls: tuple[ToolCall, ...] = ()
-    longest: float = 0.0
+    longest_ms: float = 0.0
     stop_reason: str | None = None
 
     @property
@@ -89,7 +89,7 @@ def _answer(state: Turn, event: LLMResponseReceived) -> Turn:
         used=state.used.append((event.model_name, event.token_usage)),
         repeats=state.repeats + 1 if calls and _are_same(calls, state.last_calls) else 0,
         last_calls=calls,
-        longest=_longest(state, event.latency_ms),
+        longest_ms=max(state.longest_ms, event.latency_ms or 0),
         stop_reason=event.stop_reason,
     )
 
@@ -108,7 +108,7 @@ def _fail(state: Turn, event: LLMCallFailed) -> Turn:
         claimed=False,
         failure=event,
         failed_attempts=state.failed_attempts + 1,
-        longest=_longest(state, event.latency_ms),
+        longest_ms=max(state.longest_ms, event.latency_ms or 0),
         # Earlier programs did not say; they wrote the event after their last attempt.
         halted=None if event.retryable else "failed",
     )
@@ -119,12 +119,8 @@ def _run_tool(state: Turn, _event: ToolExecutionRequested) -> Turn:
 
 
 def _end_tool(state: Turn, event: ToolExecutionCompleted | ToolExecutionFailed) -> Turn:
-    longest = _longest(state, event.execution_time_ms)
-    return state if longest == state.longest else replace(state, longest=longest)
-
-
-def _longest(state: Turn, milliseconds: float | None) -> float:
-    return max(state.longest, (milliseconds or 0.0) / 1000)
+    milliseconds = event.execution_time_ms or 0
+    return state if milliseconds <= state.longest_ms else replace(state, longest_ms=milliseconds)
 
 
 def _ask_to_stop(state: Turn, _event: TurnInterruptRequested) -> Turn:

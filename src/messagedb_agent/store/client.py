@@ -34,6 +34,7 @@ from messagedb_agent.store.locks import ThreadLocks
 from messagedb_agent.store.operations import Batch
 from messagedb_agent.store.patience import OnWait, Patience, Vigil
 from messagedb_agent.store.quick import unreachable
+from messagedb_agent.store.statements import StoreConnection, ask
 
 T = TypeVar("T")
 
@@ -80,6 +81,7 @@ class MessageDBClient:
         self._commits = GroupCommit(self._append_together)
         self._archive = Archive()
         self._pool = ConnectionPool(
+            connection_class=StoreConnection,
             kwargs={"autocommit": True, **self._settings},
             min_size=min_connections,
             max_size=max_connections,
@@ -114,7 +116,7 @@ class MessageDBClient:
     def health_check(self) -> None:
         """Raise `StoreUnavailableError` or `SchemaMissingError` unless Message DB answers."""
         self._perform(
-            lambda connection: connection.execute("SELECT message_store.message_store_version()")
+            lambda connection: ask(connection, "SELECT message_store.message_store_version()")
         )
 
     def append(
@@ -248,7 +250,7 @@ class MessageDBClient:
             return StoreUnavailableError(str(translate(error)))
         return StoreUnavailableError(unreachable(self._settings, str(error)))
 
-    def _borrow(self) -> psycopg.Connection[Any]:
+    def _borrow(self) -> StoreConnection:
         deadline = time.monotonic() + CONNECT_TIMEOUT_SECONDS
         while True:
             try:
@@ -288,4 +290,4 @@ class MessageDBClient:
             raise (self._unreachable(error) if known else translate(error)) from error
 
     def _connect(self) -> psycopg.Connection[Any]:
-        return psycopg.connect(autocommit=True, **self._settings)
+        return StoreConnection.connect(autocommit=True, **self._settings)

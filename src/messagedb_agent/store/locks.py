@@ -13,6 +13,7 @@ import psycopg
 
 from messagedb_agent.errors import ThreadBusyError
 from messagedb_agent.store.faults import translate
+from messagedb_agent.store.statements import ask
 from messagedb_agent.store.stream import check_stream_name
 
 _TRY_LOCK: LiteralString = "SELECT pg_try_advisory_lock($1)"
@@ -65,11 +66,11 @@ class ThreadLocks:
             session = self._connected()
             if stream_name in self._held:
                 raise ThreadBusyError(f"{stream_name} is being driven by this process already")
-            if not self._ask(session, _TRY_LOCK, lock_key(stream_name)):
-                raise ThreadBusyError(
-                    f"{stream_name} is being driven by {self._holder(stream_name)}"
-                )
-            lock = self._held[stream_name] = _Lock(self, stream_name, session)
+            lock = _Lock(self, stream_name, session)
+            if not self._ask(lock, _TRY_LOCK):
+                holder = self._holder(lock)
+                raise ThreadBusyError(f"{stream_name} is being driven by {holder}")
+            self._held[stream_name] = lock
             return lock
 
     def close(self) -> None:
@@ -95,7 +96,7 @@ class ThreadLocks:
 
     def _unlock(self, lock: _Lock) -> None:
         try:
-            self._ask(lock.session, _UNLOCK, lock_key(lock.stream_name))
+            self._ask(lock, _UNLOCK)
         except psycopg.Error:
             # The session is gone and so is the lock, which is all that was wanted.
             lock.session.close()
@@ -120,34 +121,33 @@ class ThreadLocks:
             return False
         return not session.broken
 
-    def _ask(self, session: psycopg.Connection[Any], query: LiteralString, key: int) -> bool:
-        with self._watch(session), psycopg.RawCursor(session) as cursor:
-            row = cursor.execute(query, (key,), prepare=True).fetchone()
-        return row is not None and row[0] is True
+    def _ask(self, lock: _Lock, query: LiteralString) -> bool:
+        with self._watch(lock.session):
+            ((answer,),) = ask(lock.session, query, lock.key)
+        return answer is True
 
-    def _holder(self, stream_name: str) -> str:
-        assert self._session is not None
+    def _holder(self, lock: _Lock) -> str:
         try:
-            with psycopg.RawCursor(self._session) as cursor:
-                row = cursor.execute(_HOLDER, (lock_key(stream_name),)).fetchone()
+            rows = ask(lock.session, _HOLDER, lock.key)
         except psycopg.Error as error:
             raise translate(error) from error
-        if row is None:
+        if not rows:
             return "another process, which has just let go of it"
-        name, address, since = row
+        ((name, address, since),) = rows
         return f"{name or 'another process'} ({address or 'local'}, since {since:%H:%M:%S})"
 
 
 class _Lock:
     """One held lock; see `ThreadLock`."""
 
-    __slots__ = ("_locks", "session", "stream_name")
+    __slots__ = ("_locks", "key", "session", "stream_name")
 
     def __init__(
         self, locks: ThreadLocks, stream_name: str, session: psycopg.Connection[Any]
     ) -> None:
         self._locks = locks
         self.stream_name = stream_name
+        self.key = lock_key(stream_name)
         self.session = session
 
     def is_held(self) -> bool:

@@ -12,6 +12,7 @@ import psycopg
 from messagedb_agent.events.base import RecordedEvent
 from messagedb_agent.events.codec import EncodedEvent, EventRow, encode
 from messagedb_agent.store.base import DEFAULT_BATCH_SIZE, NO_STREAM, NewEvent
+from messagedb_agent.store.statements import array, ask
 from messagedb_agent.store.stream import check_stream_name
 
 # One statement is one round trip and, outside a transaction, one commit. The functions of a
@@ -98,10 +99,8 @@ def append_events(
     if not rows:
         return [() for _ in batches]
     few = len(rows) <= _FEW_ROWS
-    parameters = chain.from_iterable(rows) if few else map(list, zip(*rows, strict=True))
-    with psycopg.RawCursor(connection) as cursor:
-        cursor.execute(_write_statement(len(rows) if few else None), list(parameters), prepare=True)
-        places = iter(cursor.fetchall())
+    parameters = chain.from_iterable(rows) if few else map(array, zip(*rows, strict=True))
+    places = iter(ask(connection, _write_statement(len(rows) if few else None), *parameters))
     return [
         tuple(
             _recorded(new, row, batch.stream_name, next(places))
@@ -123,9 +122,8 @@ def find_events(
     connection: psycopg.Connection[Any], stream_name: str, events: Sequence[NewEvent]
 ) -> tuple[RecordedEvent, ...] | None:
     """The same events as already recorded in this stream, or None unless all of them are."""
-    with psycopg.RawCursor(connection) as cursor:
-        cursor.execute(_FIND, ([new.id for new in events], stream_name))
-        found = {row[0]: row[1:] for row in cursor.fetchall()}
+    rows = ask(connection, _FIND, array(new.id for new in events), stream_name)
+    found = {row[0]: row[1:] for row in rows}
     if any(new.id not in found for new in events):
         return None
     return tuple(
@@ -142,32 +140,29 @@ def read_page(
 ) -> list[EventRow]:
     """Up to `batch_size` rows from a position on, by `get_stream_messages`."""
     check_stream_name(stream_name)
-    with psycopg.RawCursor(connection) as cursor:
-        cursor.execute(_READ, (stream_name, position, batch_size), prepare=True)
-        return [EventRow._make(row) for row in cursor.fetchall()]
+    rows = ask(connection, _READ, stream_name, position, batch_size)
+    return [EventRow._make(row) for row in rows]
 
 
 def stream_version(connection: psycopg.Connection[Any], stream_name: str) -> int:
     """The position of the last event, or `NO_STREAM`, by Message DB's `stream_version`."""
     check_stream_name(stream_name)
-    with psycopg.RawCursor(connection) as cursor:
-        row = cursor.execute(_VERSION, (stream_name,)).fetchone()
-    return NO_STREAM if row is None or row[0] is None else int(row[0])
+    ((version,),) = ask(connection, _VERSION, stream_name)
+    return NO_STREAM if version is None else int(version)
 
 
 def streams_with(
     connection: psycopg.Connection[Any], types: Collection[str], after: Mapping[str, int]
 ) -> frozenset[str]:
     """The streams that have an event of one of these types after the position given for each."""
-    with psycopg.RawCursor(connection) as cursor:
-        values = (list(after), list(after.values()), list(types))
-        return frozenset(row[0] for row in cursor.execute(_STREAMS_WITH, values, prepare=True))
+    values = (array(after), array(after.values()), array(types))
+    return frozenset(name for (name,) in ask(connection, _STREAMS_WITH, *values))
 
 
 @cache
-def _write_statement(count: int | None) -> bytes:
+def _write_statement(count: int | None) -> LiteralString:
     if count is None:
-        return _WRITE.replace("{rows}", _MANY_ROWS).encode()
+        return _WRITE.replace("{rows}", _MANY_ROWS)
     rows = (
         ", ".join(
             f"${row * len(_COLUMNS) + place}::{kind}"
@@ -175,7 +170,7 @@ def _write_statement(count: int | None) -> bytes:
         )
         for row in range(count)
     )
-    return _WRITE.replace("{rows}", "VALUES " + ", ".join(f"({row})" for row in rows)).encode()
+    return _WRITE.replace("{rows}", "VALUES " + ", ".join(f"({row})" for row in rows))
 
 
 def _recorded(
