@@ -38,8 +38,18 @@ END $$;
 CREATE TRIGGER note_since BEFORE UPDATE OF status ON procrastinate_jobs
   FOR EACH ROW EXECUTE FUNCTION note_since();
 
--- Fetching looks for other jobs with the same lock; Procrastinate's index begins with the id.
+-- Fetching looks for other jobs with the same lock; Procrastinate's index begins with the id. Each
+-- index is written to twice for each turn, and nothing here asks by id and lock, or for a queue alone.
 CREATE INDEX agent_queue_jobs_by_lock ON procrastinate_jobs (lock) WHERE status IN ('todo', 'doing');
+DROP INDEX IF EXISTS procrastinate_jobs_id_lock_idx_v1, procrastinate_jobs_queue_name_idx_v1;
+
+-- No job is periodic and none has events, so nothing refers to one; and a job whose worker is no
+-- more is put back, whether it still names that worker or not. What would be looked up to make sure
+-- of it is most of what fetching and finishing a job costs.
+DROP TRIGGER IF EXISTS procrastinate_trigger_delete_jobs_v1 ON procrastinate_jobs;
+ALTER TABLE procrastinate_jobs DROP CONSTRAINT IF EXISTS procrastinate_jobs_worker_id_fkey;
+ALTER TABLE procrastinate_events DROP CONSTRAINT IF EXISTS procrastinate_events_job_id_fkey;
+ALTER TABLE procrastinate_periodic_defers DROP CONSTRAINT IF EXISTS procrastinate_periodic_defers_job_id_fkey;
 
 -- "This thread may have something to do", now or after a delay.
 --
@@ -97,9 +107,12 @@ $$;
 
 -- The jobs that a worker is done with go, and it gets what it has room for, in one transaction. One
 -- that was put back meanwhile is somebody else's, under another id.
+--
+-- A session keeps its plans, and makes them while the table is nearly empty: it would go on to read
+-- and sort all waiting jobs for each that is fetched, however many there come to be.
 CREATE FUNCTION fetch_jobs(_queues varchar[], _worker bigint, _most integer, _done bigint[])
 RETURNS SETOF procrastinate_jobs
-LANGUAGE plpgsql SET search_path = agent_queue, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = agent_queue, pg_temp SET enable_sort = off AS $$
 DECLARE
   _job procrastinate_jobs;
 BEGIN
@@ -119,15 +132,19 @@ $$;
 
 -- A job that waited for the same thread's running one becomes free when that one ends.
 CREATE FUNCTION wake_next() RETURNS trigger
-LANGUAGE plpgsql SET search_path = agent_queue, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = agent_queue, pg_temp SET enable_seqscan = off AS $$
 BEGIN
-  PERFORM wake(waiting.queue_name) FROM procrastinate_jobs AS waiting
-    WHERE waiting.lock = OLD.lock AND waiting.status = 'todo' AND waiting.scheduled_at IS NULL;
+  PERFORM wake(waiting.queue_name) FROM gone CROSS JOIN LATERAL (
+      SELECT job.queue_name FROM procrastinate_jobs AS job
+      WHERE job.lock = gone.lock AND job.status = 'todo' AND job.scheduled_at IS NULL
+      LIMIT 1
+    ) AS waiting
+    WHERE gone.status = 'doing';
   RETURN NULL;
 END $$;
 
-CREATE TRIGGER wake_next AFTER DELETE ON procrastinate_jobs
-  FOR EACH ROW WHEN (OLD.status = 'doing') EXECUTE FUNCTION wake_next();
+CREATE TRIGGER wake_next AFTER DELETE ON procrastinate_jobs REFERENCING OLD TABLE AS gone
+  FOR EACH STATEMENT EXECUTE FUNCTION wake_next();
 
 -- A job that nobody works on any more becomes a new one. The old row goes, so that a worker
 -- that was only paused can't finish what is somebody else's by then.
