@@ -108,7 +108,9 @@ def test_a_turn_over_the_limit_waits(thread: MessageDBClient) -> None:
     with slots(thread, limits, "scripted", "agent"):
         driver.drive(STREAM)
         assert waiting(thread) == [(0, True)]
+        assert due_in(thread) > 20
 
+    assert waiting(thread) == [(0, False)], "the slot was offered when it was given back"
     driver.drive(STREAM)
     assert is_answered(thread, STREAM, "Hello.")
 

@@ -29,8 +29,8 @@ from messagedb_agent.projections.timers import next_due
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.shards import whole
 from messagedb_agent.store.stream import parse_stream_name
-from messagedb_agent.workers.limits import Limit, NoSlotError, slots
-from messagedb_agent.workers.queue import hint, remind, transact
+from messagedb_agent.workers.limits import Limit, NoSlotError, offer, slots
+from messagedb_agent.workers.queue import hint, remind, transact, wait_for_slot
 
 if TYPE_CHECKING:
     from messagedb_agent.observability.telemetry import Telemetry
@@ -38,7 +38,9 @@ if TYPE_CHECKING:
 BUSY_SECONDS = 2.0
 """When to look again at a thread that somebody else drives."""
 
-NO_SLOT_SECONDS = 0.5
+NO_SLOT_SECONDS = 30.0
+"""When to look again for a slot that nobody has told of: whoever gave it back died just then."""
+
 LONGEST_BACKOFF_SECONDS = 60.0
 
 AgentFor = Callable[[ThreadState], Agent]
@@ -46,10 +48,15 @@ AgentFor = Callable[[ThreadState], Agent]
 
 
 class Again(msgspec.Struct, frozen=True):
-    """The thread has to be looked at again after `delay` seconds; `tries` attempts failed."""
+    """
+    The thread has to be looked at again after `delay` seconds; `tries` attempts failed.
+
+    Sooner if it waits for a slot of `limit`, and there is one.
+    """
 
     delay: float = 0.0
     tries: int = 0
+    limit: Limit | None = None
 
 
 class Driver:
@@ -88,16 +95,32 @@ class Driver:
             for thread in self._threads:
                 thread.hand_over()
 
-    def drive(self, stream_name: str, tries: int = 0) -> None:
-        """Drive a thread; when something is left to do, the queue is told so."""
+    def drive(self, stream_name: str, tries: int = 0, waits_since: float | None = None) -> None:
+        """
+        Drive a thread; when something is left to do, the queue is told so.
+
+        `waits_since` is what the queue says of a thread that has waited for a slot.
+        """
         again = self._attempt(stream_name, tries, self._run)
-        if again is not None:
+        if again is None:
+            return
+        if (limit := again.limit) is None:
             transact(
                 self._store,
                 lambda connection: hint(
                     connection, stream_name, delay=again.delay, tries=again.tries
                 ),
             )
+            return
+        transact(
+            self._store,
+            lambda connection: wait_for_slot(
+                connection, stream_name, limit.pattern, waits_since, again.delay
+            ),
+        )
+        # What was given back before the queue knew that this thread waits, and what it was
+        # woken for and could not use for want of another limit's slot.
+        offer(self._store, self._limits)
 
     def keep_time(self, stream_name: str) -> None:
         """Write down what time has decided about a thread that is not for workers to drive."""
@@ -117,8 +140,8 @@ class Driver:
             return Again()
         except (ThreadBusyError, ClaimLostError):
             return Again(BUSY_SECONDS)
-        except NoSlotError:
-            return Again(NO_SLOT_SECONDS)
+        except NoSlotError as used_up:
+            return Again(NO_SLOT_SECONDS, limit=used_up.limit)
         except ThreadArchivedError as archived:
             # Somebody wanted it so, whatever it was that the thread still had to do.
             self._complain(str(archived))

@@ -40,6 +40,8 @@ _CAN_REMIND: LiteralString = (
 _KNOWN: LiteralString = "SELECT queue_name FROM agent_queue.threads WHERE stream_name = $1"
 _REMIND: LiteralString = "SELECT agent_queue.remind($1, $2)"
 _HINT: LiteralString = "SELECT agent_queue.hint($1, $2, $3, $4)"
+_WAIT_FOR_SLOT: LiteralString = "SELECT agent_queue.wait_for_slot($1, $2, $3, $4)"
+_OFFER_SLOT: LiteralString = "SELECT agent_queue.offer_slot($1, $2)"
 
 
 def is_installed(connection: psycopg.Connection[Any]) -> bool:
@@ -62,6 +64,26 @@ def hint(
     that waits already, if there is one. `tries` counts failed attempts to drive the thread.
     """
     _one(connection, _HINT, (stream_name, queue, delay, tries))
+
+
+def wait_for_slot(
+    connection: psycopg.Connection[Any],
+    stream_name: str,
+    limit: str,
+    since: float | None,
+    delay: float,
+) -> None:
+    """
+    Have a thread looked at once this limit has a slot, and after `delay` seconds in any case.
+
+    `since` is the time that it waits since, in seconds, if not only from now on.
+    """
+    _one(connection, _WAIT_FOR_SLOT, (stream_name, limit, since, delay))
+
+
+def offer_slot(connection: psycopg.Connection[Any], limit: str, slots: Sequence[int]) -> None:
+    """Wake who has waited longest for this limit, if one of its slots' locks is free."""
+    _one(connection, _OFFER_SLOT, (limit, list(slots)))
 
 
 def remind(connection: psycopg.Connection[Any], stream_name: str, delay: float) -> None:
