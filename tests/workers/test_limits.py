@@ -26,7 +26,6 @@ from tests.workers.processes import (
     write_script,
 )
 
-
 LIMIT = Limit("scripted", 1)
 
 
