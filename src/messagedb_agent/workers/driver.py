@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+import psycopg
 
 from messagedb_agent.engine.agent import Agent
 from messagedb_agent.engine.clock import utc_now
@@ -30,7 +31,7 @@ from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.shards import whole
 from messagedb_agent.store.stream import parse_stream_name
 from messagedb_agent.workers.limits import Limit, NoSlotError, offer, slots
-from messagedb_agent.workers.queue import hint, remind, transact, wait_for_slot
+from messagedb_agent.workers.queue import hint, hint_first, remind, transact, wait_for_slot
 
 if TYPE_CHECKING:
     from messagedb_agent.observability.telemetry import Telemetry
@@ -51,11 +52,12 @@ class Again(msgspec.Struct, frozen=True):
     """
     The thread has to be looked at again after `delay` seconds; `tries` attempts failed.
 
-    Sooner if it waits for a slot of `limit`, and there is one.
+    Before others if it is `begun`; sooner if it waits for a slot of `limit`, and there is one.
     """
 
     delay: float = 0.0
     tries: int = 0
+    begun: bool = False
     limit: Limit | None = None
 
 
@@ -104,23 +106,21 @@ class Driver:
         again = self._attempt(stream_name, tries, self._run)
         if again is None:
             return
-        if (limit := again.limit) is None:
-            transact(
-                self._store,
-                lambda connection: hint(
-                    connection, stream_name, delay=again.delay, tries=again.tries
-                ),
-            )
-            return
-        transact(
-            self._store,
-            lambda connection: wait_for_slot(
-                connection, stream_name, limit.pattern, waits_since, again.delay
-            ),
-        )
-        # What was given back before the queue knew that this thread waits, and what it was
-        # woken for and could not use for want of another limit's slot.
-        offer(self._store, self._limits)
+
+        def leave_behind(connection: psycopg.Connection[Any]) -> None:
+            if again.begun:
+                hint_first(connection, stream_name)
+            elif again.limit is not None:
+                pattern = again.limit.pattern
+                wait_for_slot(connection, stream_name, pattern, waits_since, again.delay)
+            else:
+                hint(connection, stream_name, delay=again.delay, tries=again.tries)
+
+        transact(self._store, leave_behind)
+        if again.limit is not None:
+            # What was given back before the queue knew that this thread waits, and what it was
+            # woken for and could not use for want of another limit's slot.
+            offer(self._store, self._limits)
 
     def keep_time(self, stream_name: str) -> None:
         """Write down what time has decided about a thread that is not for workers to drive."""
@@ -137,7 +137,7 @@ class Driver:
         except RunDeferredError as deferred:
             return Again(deferred.seconds)
         except RunHandedOverError:
-            return Again()
+            return Again(begun=True)
         except (ThreadBusyError, ClaimLostError):
             return Again(BUSY_SECONDS)
         except NoSlotError as used_up:

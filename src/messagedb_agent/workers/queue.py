@@ -40,6 +40,7 @@ _CAN_REMIND: LiteralString = (
 _KNOWN: LiteralString = "SELECT queue_name FROM agent_queue.threads WHERE stream_name = $1"
 _REMIND: LiteralString = "SELECT agent_queue.remind($1, $2)"
 _HINT: LiteralString = "SELECT agent_queue.hint($1, $2, $3, $4)"
+_HINT_FIRST: LiteralString = "SELECT agent_queue.hint_first($1)"
 _WAIT_FOR_SLOT: LiteralString = "SELECT agent_queue.wait_for_slot($1, $2, $3, $4)"
 _OFFER_SLOT: LiteralString = "SELECT agent_queue.offer_slot($1, $2)"
 
@@ -64,6 +65,11 @@ def hint(
     that waits already, if there is one. `tries` counts failed attempts to drive the thread.
     """
     _one(connection, _HINT, (stream_name, queue, delay, tries))
+
+
+def hint_first(connection: psycopg.Connection[Any], stream_name: str) -> None:
+    """Tell workers that a thread may go on at once, before those that nobody has begun."""
+    _one(connection, _HINT_FIRST, (stream_name,))
 
 
 def wait_for_slot(

@@ -102,6 +102,15 @@ LANGUAGE sql SET search_path = agent_queue, pg_temp AS $$
       ELSE least(excluded.scheduled_at, job.scheduled_at) END;
 $$;
 
+-- "Take this thread first": somebody waits for it already. It goes before all that nobody has begun.
+CREATE FUNCTION hint_first(_stream_name text, _queue_name text DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql SET search_path = agent_queue, pg_temp AS $$
+DECLARE
+  _job bigint := hint(_stream_name, _queue_name);
+BEGIN
+  UPDATE procrastinate_jobs SET priority = 1 WHERE id = _job;
+END $$;
+
 -- "This thread goes on once the limit has a slot", at the latest after a delay. Who waited before,
 -- and was too late for the slot it was woken for, says since when.
 CREATE FUNCTION wait_for_slot(
@@ -183,7 +192,6 @@ CREATE FUNCTION put_back(_job bigint) RETURNS text
 LANGUAGE plpgsql SET search_path = agent_queue, pg_temp AS $$
 DECLARE
   _lost record;
-  _again bigint;
 BEGIN
   DELETE FROM procrastinate_jobs WHERE id = _job AND status IN ('doing', 'failed', 'aborted')
     RETURNING lock, queue_name, args INTO _lost;
@@ -194,9 +202,7 @@ BEGIN
     PERFORM remind(_lost.lock, 0);
     PERFORM wake(_lost.queue_name);
   ELSE
-    -- Before those that nobody has begun, however many wait: somebody waits for it already.
-    _again := hint(_lost.lock, _lost.queue_name);
-    UPDATE procrastinate_jobs SET priority = 1 WHERE id = _again;
+    PERFORM hint_first(_lost.lock, _lost.queue_name);
   END IF;
   RETURN _lost.lock;
 END $$;
