@@ -20,7 +20,6 @@ from messagedb_agent.store import (
     TablePositions,
 )
 from messagedb_agent.store.base import NewEvent
-from messagedb_agent.store.notifications import notify
 from messagedb_agent.store.positions import ConsumerName
 from messagedb_agent.subscriber import ErrorPolicy, Subscriber, in_transaction
 from tests.subscriber.history import Seen, running, text, write
@@ -208,14 +207,12 @@ def test_a_global_position_to_begin_with_holds_for_every_shard(
     assert seen.messages == ["2", "3"]
 
 
-def test_a_notification_of_a_shard_ends_the_wait(store: MessageDBClient, category: str) -> None:
+def test_what_is_appended_to_a_shard_ends_the_wait(store: MessageDBClient, category: str) -> None:
     seen = Seen()
     write(store, f"{category}-a", "1")
     with running(Subscriber(store, category, seen, poll_interval=1000)):
         seen.wait_for_count(1)
         write(store, f"{shard(category, 7)}-b", "2")
-        with store.connection() as connection:
-            notify(connection, f"{shard(category, 7)}-b")
         seen.wait_for_count(2)
 
     assert seen.messages == ["1", "2"]

@@ -9,7 +9,6 @@ import msgspec
 import psycopg
 
 from messagedb_agent.events.base import RecordedEvent
-from messagedb_agent.store.appends import append_within
 from messagedb_agent.store.base import EventStore, NewEvent
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.operations import Batch
@@ -144,15 +143,21 @@ class QueueingStore(StoreWrapper[MessageDBClient]):
     ) -> tuple[RecordedEvent, ...]:
         """Write all of the events and the hint, or nothing; see `EventStore.append`."""
 
-        def hinted(own: psycopg.Connection[Any]) -> Batch:
+        def hinted(own: psycopg.Connection[Any]) -> Sequence[NewEvent]:
             # The hint first: the write takes the category's lock until the commit.
             is_hinted = self._hint(own, stream_name)
-            new = events if is_hinted else [self._addressed(event) for event in events]
-            return Batch.of(stream_name, new, expected_version)
+            return events if is_hinted else [self._addressed(event) for event in events]
 
         if connection is not None:
-            return append_within(connection, hinted(connection))
-        return self.store.append_after(hinted)
+            return self.store.append(
+                stream_name,
+                hinted(connection),
+                expected_version=expected_version,
+                connection=connection,
+            )
+        return self.store.append_after(
+            lambda own: Batch.of(stream_name, hinted(own), expected_version)
+        )
 
     def hint(self, stream_name: str) -> bool:
         """Only hint; False where there is no queue."""
