@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import accumulate
 from pathlib import Path
 
@@ -52,6 +53,14 @@ def fetch(queue: MessageDBClient, stream_name: str) -> float | None:
         ).fetchone()
     assert row is not None
     return None if row[0] is None else float(row[0])
+
+
+def held_by_another(queue: MessageDBClient, limit: Limit) -> ThreadLock:
+    """A slot that is given back without a word."""
+    for name in limit.names():
+        with suppress(ThreadBusyError):
+            return queue.lock(name)
+    raise AssertionError("there was no slot left")
 
 
 def ready(queue: MessageDBClient) -> list[str]:
@@ -120,6 +129,51 @@ def test_a_slot_that_was_given_back_before_a_thread_began_to_wait_is_not_missed(
         driver_of(late, LIMIT).drive(stream)
 
     assert ready(queue) == [stream]
+
+
+def test_what_a_dead_worker_held_is_used_with_the_next_slot_that_is_given_back(
+    queue: MessageDBClient,
+) -> None:
+    two = Limit("scripted", 2)
+    streams = [begin_in(queue, "agent", name) for name in ("one", "two", "three")]
+    driver = driver_of(queue, two)
+    with slots(queue, [two], "scripted", "agent"):
+        dead = held_by_another(queue, two)
+        for stream in streams:
+            driver.drive(stream)
+        dead.release()
+
+    assert ready(queue) == streams[:2]
+
+
+def test_who_is_on_the_way_to_a_slot_is_not_taken_for_another_free_one(
+    queue: MessageDBClient,
+) -> None:
+    two = Limit("scripted", 2)
+    streams = [begin_in(queue, "agent", name) for name in ("one", "two", "three")]
+    driver = driver_of(queue, two)
+    with slots(queue, [two], "scripted", "agent"):
+        with slots(queue, [two], "scripted", "agent"):
+            for stream in streams:
+                driver.drive(stream)
+        assert ready(queue) == streams[:1]
+
+    assert ready(queue) == streams[:2]
+
+
+def test_what_was_begun_elsewhere_does_not_wait_behind_what_was_not(
+    queue: MessageDBClient,
+) -> None:
+    fresh, begun = (begin_in(queue, "agent", name) for name in ("one", "two"))
+    leaving = driver_of(queue, LIMIT)
+    leaving.leave()
+    leaving.drive(begun)
+    driver = driver_of(queue, LIMIT)
+    with slots(queue, [LIMIT], "scripted", "agent"):
+        driver.drive(fresh)
+        driver.drive(begun, waits_since=fetch(queue, begun))
+
+    assert ready(queue) == [begun]
 
 
 def test_a_slot_that_nobody_may_use_for_want_of_another_goes_to_the_next(

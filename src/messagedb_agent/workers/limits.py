@@ -77,7 +77,7 @@ def slots(
 
 
 def offer(store: MessageDBClient, limits: Sequence[Limit]) -> None:
-    """Wake a thread for each of the limits that has a free slot and somebody waiting for it."""
+    """Wake a thread for each free slot of the limits that somebody waits for."""
     # Where that fails, those who wait look again by themselves.
     with suppress(AgentError):
         for limit in limits:

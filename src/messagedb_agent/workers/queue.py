@@ -87,7 +87,7 @@ def wait_for_slot(
 
 
 def offer_slot(connection: psycopg.Connection[Any], limit: str, slots: Sequence[int]) -> None:
-    """Wake who has waited longest for this limit, if one of its slots' locks is free."""
+    """Wake those that have waited longest for this limit, as many as its slots' locks are free."""
     _one(connection, _OFFER_SLOT, (limit, list(slots)))
 
 

@@ -102,13 +102,14 @@ LANGUAGE sql SET search_path = agent_queue, pg_temp AS $$
       ELSE least(excluded.scheduled_at, job.scheduled_at) END;
 $$;
 
--- "Take this thread first": somebody waits for it already. It goes before all that nobody has begun.
+-- "Take this thread first": somebody waits for it already. It goes before all that nobody has begun,
+-- also where it has to wait for a slot.
 CREATE FUNCTION hint_first(_stream_name text, _queue_name text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql SET search_path = agent_queue, pg_temp AS $$
 DECLARE
   _job bigint := hint(_stream_name, _queue_name);
 BEGIN
-  UPDATE procrastinate_jobs SET priority = 1 WHERE id = _job;
+  UPDATE procrastinate_jobs SET priority = 1, args = args || '{"waits_since": 0}' WHERE id = _job;
 END $$;
 
 -- "This thread goes on once the limit has a slot", at the latest after a delay. Who waited before,
@@ -125,31 +126,35 @@ BEGIN
     WHERE id = _job;
 END $$;
 
--- Lets the thread go on that has waited longest for a limit, if one of its slots is free. To be
--- called after a slot was given back, and after a thread began to wait, each in a transaction of its
--- own: whichever of them comes second sees what the other did.
+-- Lets those threads go on that have waited longest for a limit, one for each of its slots that is
+-- free: a worker may have died with others than the one that was given back. Who was woken before
+-- may still be on its way. To be called after a slot was given back, and after a thread began to
+-- wait, each in a transaction of its own: whichever of them comes second sees what the other did.
 CREATE FUNCTION offer_slot(_limit text, _slots bigint[]) RETURNS void
 LANGUAGE plpgsql SET search_path = agent_queue, pg_temp AS $$
 DECLARE
-  _queue text;
-BEGIN
-  IF cardinality(_slots) <= (
+  _free bigint := cardinality(_slots) - (
     SELECT count(*) FROM pg_locks
     WHERE locktype = 'advisory' AND granted AND objsubid = 1
       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-      AND (classid::bigint << 32) + objid::bigint = ANY (_slots)
-  ) THEN
+      AND (classid::bigint << 32) + objid::bigint = ANY (_slots));
+  _queue text;
+BEGIN
+  IF _free <= 0 THEN
     RETURN;
   END IF;
-  UPDATE procrastinate_jobs SET scheduled_at = NULL, priority = 1 WHERE id = (
-      SELECT id FROM procrastinate_jobs
-      WHERE status = 'todo' AND waits_for = _limit AND scheduled_at IS NOT NULL
-      ORDER BY (args ->> 'waits_since')::double precision, id LIMIT 1
-      FOR UPDATE SKIP LOCKED)
-    RETURNING queue_name INTO _queue;
-  IF FOUND THEN
+  SELECT greatest(1, _free - count(*)) FROM procrastinate_jobs
+    WHERE status = 'todo' AND waits_for = _limit AND scheduled_at IS NULL INTO _free;
+  FOR _queue IN
+    UPDATE procrastinate_jobs SET scheduled_at = NULL, priority = 1 WHERE id = ANY (ARRAY(
+        SELECT id FROM procrastinate_jobs
+        WHERE status = 'todo' AND waits_for = _limit AND scheduled_at IS NOT NULL
+        ORDER BY (args ->> 'waits_since')::double precision, id LIMIT _free
+        FOR UPDATE SKIP LOCKED))
+      RETURNING queue_name
+  LOOP
     PERFORM wake(_queue);
-  END IF;
+  END LOOP;
 END $$;
 
 -- The jobs that a worker is done with go, and it gets what it has room for, in one transaction. One
