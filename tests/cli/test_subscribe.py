@@ -23,7 +23,6 @@ from messagedb_agent.cli.parser import build_parser
 from messagedb_agent.events import SessionStarted, UserMessageAdded
 from messagedb_agent.store import MessageDBClient
 from messagedb_agent.store.base import NewEvent
-from messagedb_agent.store.notifications import notify
 from tests import message_db
 from tests.subscriber.history import PATIENCE_SECONDS, write
 
@@ -121,14 +120,13 @@ def test_all_of_a_category_from_the_start(cli: Cli, store: MessageDBClient, cate
 
 
 def test_only_what_is_new_until_interrupted(
-    cli: Cli, store: MessageDBClient, category: str, dsn: str
+    cli: Cli, store: MessageDBClient, category: str
 ) -> None:
     write(store, f"{category}-one", "old")
 
-    with cli.started() as process, psycopg.connect(dsn, autocommit=True) as connection:
+    with cli.started() as process:
         cli.wait_until_listening(process)
         write(store, f"{category}-one", "new")
-        notify(connection, f"{category}-one")
         assert line_of(process).endswith(" one user: new\n")
         process.send_signal(signal.SIGINT)
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
 import pytest
 
+from messagedb_agent.engine.said import user_message
 from messagedb_agent.events import RecordedEvent
 from messagedb_agent.store import (
     MemoryPositions,
@@ -17,7 +19,7 @@ from messagedb_agent.store import (
     StreamPositions,
     TablePositions,
 )
-from messagedb_agent.store.notifications import notify
+from messagedb_agent.store.base import NewEvent
 from messagedb_agent.store.positions import ConsumerName
 from messagedb_agent.subscriber import ErrorPolicy, Subscriber, in_transaction
 from tests.subscriber.history import Seen, running, text, write
@@ -26,6 +28,11 @@ from tests.subscriber.history import Seen, running, text, write
 def shard(category: str, number: int) -> str:
     name, _, version = category.partition(":")
     return f"{name}+{number:02}:{version}"
+
+
+def caused_by(store: MessageDBClient, stream_name: str, cause: str, message: str) -> None:
+    new = NewEvent(event=user_message(message), metadata={"correlationStreamName": cause})
+    store.append(stream_name, [new])
 
 
 def test_all_shards_are_read_and_those_that_come_later(
@@ -52,6 +59,61 @@ def test_one_shard_can_be_followed_alone(store: MessageDBClient, category: str) 
     Subscriber(store, shard(category, 3), seen).run_once()
 
     assert seen.messages == ["2"]
+
+
+def test_a_correlation_finds_what_any_shard_of_it_gave_rise_to(
+    store: MessageDBClient, category: str
+) -> None:
+    origin, others = f"origin{category}", f"other{category}"
+    seen = Seen()
+    subscriber = Subscriber(store, category, seen, correlation=origin, batch_size=2)
+    for number, cause in enumerate(
+        (origin, shard(origin, 3), others, shard(origin, 5), origin, shard(others, 3), origin)
+    ):
+        # A thread has events of its own before anything follows from them.
+        write(store, f"{cause}-thread", "cause")
+        caused_by(store, f"{category}-{number % 2}", f"{cause}-thread", str(number))
+
+    assert [subscriber.run_once() for _ in range(4)] == [2, 2, 1, 0]
+    assert seen.messages == ["0", "1", "3", "4", "6"]
+
+
+def test_a_correlation_with_a_shard_is_that_shard_s_alone(
+    store: MessageDBClient, category: str
+) -> None:
+    origin = f"origin{category}"
+    for number in (3, 5):
+        write(store, f"{shard(origin, number)}-thread", "cause")
+        caused_by(store, f"{category}-a", f"{shard(origin, number)}-thread", str(number))
+    seen = Seen()
+
+    Subscriber(store, category, seen, correlation=shard(origin, 3)).run_once()
+
+    assert seen.messages == ["3"]
+
+
+def test_nothing_is_passed_over_while_shards_appear_and_causes_alternate(
+    store: MessageDBClient, category: str
+) -> None:
+    origin, count = f"origin{category}", 60
+    seen = Seen()
+
+    def cause() -> None:
+        for number in range(count):
+            thread = f"{shard(origin, number // 5)}-{number}"
+            write(store, thread, "cause")
+            caused_by(store, f"{category}-{number % 3}", thread, str(number))
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(cause)
+        subscriber = Subscriber(store, category, seen, correlation=origin, batch_size=3)
+        while subscriber.run_once() or not writing.done():
+            pass
+        writing.result()
+        while subscriber.run_once():
+            pass
+
+    assert seen.messages == [str(number) for number in range(count)]
 
 
 @pytest.mark.parametrize("kind", [StreamPositions, TablePositions])
@@ -145,14 +207,12 @@ def test_a_global_position_to_begin_with_holds_for_every_shard(
     assert seen.messages == ["2", "3"]
 
 
-def test_a_notification_of_a_shard_ends_the_wait(store: MessageDBClient, category: str) -> None:
+def test_what_is_appended_to_a_shard_ends_the_wait(store: MessageDBClient, category: str) -> None:
     seen = Seen()
     write(store, f"{category}-a", "1")
     with running(Subscriber(store, category, seen, poll_interval=1000)):
         seen.wait_for_count(1)
         write(store, f"{shard(category, 7)}-b", "2")
-        with store.connection() as connection:
-            notify(connection, f"{shard(category, 7)}-b")
         seen.wait_for_count(2)
 
     assert seen.messages == ["1", "2"]

@@ -11,7 +11,7 @@ from typing import Any
 
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.quick import quick_connection
-from messagedb_agent.workers.queue import QueueingStore, hint
+from messagedb_agent.workers.queue import QueueingStore, hint, wait_for_slot
 from messagedb_agent.workers.status import Overview, overview
 from tests.workers.processes import begin, workers, write_script
 
@@ -130,6 +130,69 @@ def test_what_workers_do_is_shown_however_much_waits(queue: MessageDBClient, dsn
     assert found.ready == 1100
     assert [len(instance.jobs) for instance in found.instances] == [1]
     assert len(found.waiting) == 50
+
+
+def a_worker_died(queue: MessageDBClient, seconds_ago: int) -> None:
+    """One that had begun with all that there was to do."""
+    with queue.connection() as connection, connection.transaction():
+        connection.execute("SET LOCAL search_path = agent_queue, public")
+        connection.execute(
+            "WITH worker AS (INSERT INTO procrastinate_workers (last_heartbeat)"
+            " VALUES (now() - make_interval(secs => %s)) RETURNING id),"
+            " named AS (INSERT INTO instances SELECT id, 'dead', 'h', 1, 'agents', 3 FROM worker)"
+            " UPDATE procrastinate_jobs SET status = 'doing', worker_id = (SELECT id FROM worker)",
+            (seconds_ago,),
+        )
+
+
+def rescue(queue: MessageDBClient) -> None:
+    """What the other workers do in their rounds."""
+    with queue.connection() as connection:
+        connection.execute("SELECT agent_queue.rescue(8)")
+
+
+def test_a_dead_worker_is_stalled_until_others_have_its_threads_and_gone_then(
+    queue: MessageDBClient, dsn: str, tmp_path: Path
+) -> None:
+    begin(queue, 1)
+    a_worker_died(queue, seconds_ago=12)
+    (instance,) = seen_by(dsn).instances
+    assert (instance.is_stalled, instance.is_gone) == (True, False)
+    shown = cli(dsn, tmp_path, "workers")
+    assert "dead  stalled, no heartbeat for" in shown
+    assert "others will take its threads" in shown
+    assert "no worker runs; `./cli worker` starts one" in shown
+
+    rescue(queue)
+    (instance,) = seen_by(dsn).instances
+    assert (instance.is_stalled, instance.is_gone, instance.jobs) == (True, True, ())
+    assert "dead  gone, no heartbeat for" in cli(dsn, tmp_path, "workers")
+
+
+def test_a_dead_worker_is_listed_while_it_has_threads_and_half_a_minute(
+    queue: MessageDBClient, dsn: str
+) -> None:
+    begin(queue, 1)
+    a_worker_died(queue, seconds_ago=40)
+    assert [instance.is_stalled for instance in seen_by(dsn).instances] == [True]
+
+    rescue(queue)
+    assert seen_by(dsn).instances == ()
+
+
+def test_what_waits_for_a_slot_says_of_which_limit(
+    queue: MessageDBClient, dsn: str, tmp_path: Path
+) -> None:
+    with queue.connection() as connection:
+        wait_for_slot(connection, "agent:v0-full", "claude-*", None, 30.0)
+        hint(connection, "agent:v0-later", delay=3600.0)
+    found = seen_by(dsn)
+
+    assert (found.ready, found.limited, found.scheduled) == (0, 1, 1)
+    assert [job.waits_for for job in found.waiting] == ["claude-*", None]
+    shown = cli(dsn, tmp_path, "workers")
+    assert "1 for a slot of a limit" in shown
+    assert " for a slot of claude-*, last event none" in shown
 
 
 def test_without_a_queue_there_is_nothing_to_show(store: MessageDBClient, dsn: str) -> None:

@@ -30,7 +30,7 @@ from messagedb_agent.tools import ToolRegistry
 from messagedb_agent.tools.builtin.echo import echo
 from messagedb_agent.workers.driver import Driver
 from messagedb_agent.workers.limits import Limit, NoSlotError, parse_limit, slots
-from messagedb_agent.workers.queue import hint, is_installed, remind
+from messagedb_agent.workers.queue import QueueingStore, hint, is_installed, remind
 from messagedb_agent.workers.reminder import RemindingStore
 from tests.workers.processes import is_answered
 
@@ -106,6 +106,21 @@ def test_a_worker_that_leaves_drives_nothing_and_loses_nothing(thread: MessageDB
     assert not is_answered(thread, STREAM, "Hello.")
 
 
+def test_what_a_leaving_worker_hands_over_goes_before_what_nobody_has_begun(
+    thread: MessageDBClient,
+) -> None:
+    start_session(QueueingStore(thread), "Go.", thread_id="fresh")
+    driver = Driver(thread, agent_for)
+    driver.leave()
+    driver.drive(STREAM)
+
+    with thread.connection() as connection:
+        rows = connection.execute(
+            "SELECT lock FROM agent_queue.procrastinate_jobs ORDER BY priority DESC, id"
+        ).fetchall()
+    assert rows == [(STREAM,), ("agent:v0-fresh",)]
+
+
 def test_trouble_is_told_and_tried_again_later(thread: MessageDBClient) -> None:
     def unavailable(_state: ThreadState) -> Agent:
         raise ModelUnavailableError("there is no such model")
@@ -123,7 +138,9 @@ def test_a_turn_over_the_limit_waits(thread: MessageDBClient) -> None:
     with slots(thread, limits, "scripted", "agent"):
         driver.drive(STREAM)
         assert waiting(thread) == [(0, True)]
+        assert due_in(thread) > 20
 
+    assert waiting(thread) == [(0, False)], "the slot was offered when it was given back"
     driver.drive(STREAM)
     assert is_answered(thread, STREAM, "Hello.")
 

@@ -15,7 +15,6 @@ import msgspec
 from messagedb_agent.cli.outcome import EXIT_CODES, explain
 from messagedb_agent.cli.reporter import Reporter, as_object
 from messagedb_agent.cli.terminal import paint, say, tell, visible, write
-from messagedb_agent.cli.wiring import tell_followers
 from messagedb_agent.engine.contents import Contents
 from messagedb_agent.engine.follow import Follower, is_gap, settled
 from messagedb_agent.engine.live import Ears
@@ -35,7 +34,6 @@ POLL_SECONDS = 1.0
 def leave_to_workers(options: argparse.Namespace, store: MessageDBClient, stream_name: str) -> int:
     """The end of a command with --no-wait: say which thread it is, or follow it; the exit code."""
     thread_id = parse_stream_name(stream_name).thread_id
-    tell_followers(store, stream_name)
     if options.follow:
         contents, show_thinking = Contents(store), options.show_thinking
         with Reporter(options.format, thread_id, contents, show_thinking=show_thinking) as reporter:

@@ -168,7 +168,9 @@ def add_subscribe_options(parser: argparse.ArgumentParser) -> None:
         help="text: one line for each event; pretty: whole texts; json: one object in each line",
     )
     parser.add_argument(
-        "--correlation", metavar="CATEGORY", help="only events that a stream of it gave rise to"
+        "--correlation",
+        metavar="CATEGORY",
+        help="only events that a stream of it, or of its shards, gave rise to",
     )
     parser.add_argument(
         "--group",

@@ -163,24 +163,12 @@ def writer(
 
 @contextmanager
 def changing(options: argparse.Namespace) -> Iterator[tuple[MessageDBClient, str]]:
-    """
-    The store, and the stream of the thread that the options name, for who adds to it and leaves.
-
-    Those who follow the thread are told afterwards.
-    """
+    """The store, and the stream of the thread that the options name, for who adds and leaves."""
     config = configuration(options)
     with reader(config) as connection:
         stream_name = find_stream(connection, category_of(options), options.thread)
     with writer(config) as store:
         yield store, stream_name
-        tell_followers(store, stream_name)
-
-
-def tell_followers(store: MessageDBClient, stream_name: str) -> None:
-    """Have those look now who follow the thread, or its category."""
-    from messagedb_agent.store.notifications import notify
-
-    store.query(lambda connection: notify(connection, stream_name))
 
 
 def _have_schema(store: MessageDBClient, config: Config, conninfo: Mapping[str, str]) -> None:

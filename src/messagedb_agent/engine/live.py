@@ -8,13 +8,12 @@ and nothing is lost with it but time: readers read by position, and poll too.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, LiteralString, Protocol, Self
+from typing import Any, Protocol, Self
 
 import msgspec
 import psycopg
@@ -23,8 +22,7 @@ from messagedb_agent.errors import StoreUnavailableError
 from messagedb_agent.events.agent import LLMCallRequested
 from messagedb_agent.events.base import RecordedEvent
 from messagedb_agent.llm.base import Delta
-from messagedb_agent.store.notifications import CHANNEL
-from messagedb_agent.store.statements import array, ask
+from messagedb_agent.store.notifications import about, channel_of, send
 from messagedb_agent.tools.base import ToolProgress
 
 BATCH_SECONDS = 0.05
@@ -38,16 +36,6 @@ _LONGEST_NAME = 64
 
 PROGRESS = "progress"
 """The kind of a piece that a tool said."""
-
-_NOTIFY: LiteralString = """
-    SELECT pg_notify(channel, payload)
-    FROM unnest($1::text[], $2::text[]) AS hint (channel, payload)
-"""
-
-
-def channel_of(stream_name: str) -> str:
-    """The channel on which one thread is heard."""
-    return f"messagedb_agent_{hashlib.sha256(stream_name.encode()).hexdigest()[:32]}"
 
 
 class Piece(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -155,12 +143,12 @@ class Announcer:
             for name, piece in _joined(pieces)
         ]
         for name in streams:
-            hints += [(CHANNEL, name), (channel_of(name), "")]
+            hints += about(name)
         if not hints:
             return
         try:
             with self._store.connection() as connection:
-                ask(connection, _NOTIFY, *map(array, zip(*hints, strict=True)))
+                send(connection, hints)
         except (psycopg.Error, StoreUnavailableError):
             # Who listens polls too, and sees a gap.
             return

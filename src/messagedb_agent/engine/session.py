@@ -80,7 +80,8 @@ def start_session(
     `configuration` tells whoever drives the thread which model it is for, `shards` over how
     many of them threads are spread. With `due_at` the message is only scheduled: whoever
     drives the thread from then on adds it, once.
-    Raises `OptimisticConcurrencyError` when the thread exists.
+    Raises `OptimisticConcurrencyError` when the thread exists; for a `thread_id` of the caller's
+    own, in the shard that `shards` gives it.
     """
     thread_id = thread_id or generate_thread_id()
     events = (

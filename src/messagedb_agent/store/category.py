@@ -12,6 +12,7 @@ from messagedb_agent.events.base import RecordedEvent
 from messagedb_agent.events.codec import EventRow, decode
 from messagedb_agent.store.base import DEFAULT_BATCH_SIZE
 from messagedb_agent.store.faults import translate
+from messagedb_agent.store.shards import CATEGORIES
 
 if TYPE_CHECKING:
     from messagedb_agent.store.client import MessageDBClient
@@ -22,6 +23,15 @@ _READ: LiteralString = """
     SELECT id, stream_name, type, position, global_position, data, metadata, time
     FROM message_store.get_category_messages($1, $2, $3, $4, $5, $6, $7)
 """
+
+_READ_CORRELATED: LiteralString = f"""
+    SELECT page.id, page.stream_name, page.type, page.position, page.global_position,
+           page.data, page.metadata, page.time
+    FROM unnest({CATEGORIES}) AS correlated (category)
+    CROSS JOIN LATERAL message_store.get_category_messages(
+        $2, $3, $4, correlated.category, $5, $6, $7) AS page
+    ORDER BY page.global_position LIMIT $4
+"""  # noqa: S608 - made of constants
 
 # The sum is what the index of the category holds; see docs/adr/0002.
 _LAST: LiteralString = """
@@ -103,6 +113,34 @@ def read_category_page(
                 position,
                 batch_size,
                 query.correlation,
+                query.consumer_group_member,
+                query.consumer_group_size,
+                query.condition,
+            ),
+            prepare=True,
+        )
+        return [EventRow._make(row) for row in cursor.fetchall()]
+
+
+def read_correlated_page(
+    connection: psycopg.Connection[Any], query: CategoryQuery, position: int, batch_size: int
+) -> list[EventRow]:
+    """
+    The same, for a correlation that stands for its shards as well.
+
+    Of shards in which no event is left nothing is found. The connection is in no transaction.
+    """
+    with connection.transaction(), psycopg.RawCursor(connection) as cursor:
+        # Each shard is asked for by itself. Did they see different moments, an event that comes
+        # in between would be missing before one that is later.
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        cursor.execute(
+            _READ_CORRELATED,
+            (
+                query.correlation,
+                query.category,
+                position,
+                batch_size,
                 query.consumer_group_member,
                 query.consumer_group_size,
                 query.condition,

@@ -11,9 +11,7 @@ from typing import Any, Self, TypeVar
 import psycopg
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
-from messagedb_agent.errors import (
-    StoreUnavailableError,
-)
+from messagedb_agent.errors import StoreUnavailableError
 from messagedb_agent.events.base import RecordedEvent
 from messagedb_agent.events.codec import EventRow, decode
 from messagedb_agent.store import operations
@@ -25,11 +23,9 @@ from messagedb_agent.store.connections import (
     connection_settings,
     writing_within_only,
 )
-from messagedb_agent.store.faults import (
-    is_connection_lost,
-    translate,
-)
+from messagedb_agent.store.faults import is_connection_lost, translate
 from messagedb_agent.store.group_commit import GroupCommit
+from messagedb_agent.store.herald import Herald
 from messagedb_agent.store.locks import ThreadLocks
 from messagedb_agent.store.operations import Batch
 from messagedb_agent.store.patience import OnWait, Patience, Vigil
@@ -58,7 +54,7 @@ class MessageDBClient:
     `on_wait` once and asking `revive` to bring it back; a write that may or may not have been
     committed is looked up by its ids. `min_connections` are opened at once and kept. Of
     `max_connections` transactions leave one to all else; so with fewer than two, nothing can be
-    recorded beside a transactional tool.
+    recorded beside a transactional tool. Who waits for events is told of appends.
 
     Safe to share between threads. Close it, or use it as a context manager.
     """
@@ -80,6 +76,7 @@ class MessageDBClient:
         self._locks = ThreadLocks(self._connect, self._vigil.over)
         self._commits = GroupCommit(self._append_together)
         self._archive = Archive()
+        self._herald = Herald(self._locks.lend, self._locks.holds)
         self._pool = ConnectionPool(
             connection_class=StoreConnection,
             kwargs={"autocommit": True, **self._settings},
@@ -108,6 +105,7 @@ class MessageDBClient:
 
     def close(self) -> None:
         """Give all connections back; waiting operations stop waiting."""
+        self._herald.close()
         self._patience.close()
         self._pool.close()
         self._locks.close()
@@ -132,16 +130,22 @@ class MessageDBClient:
         if not events:
             return ()
         if connection is not None:
+            self._herald.say_later(connection, stream_name)
             return append_within(connection, batch)
-        return self._commits.append(
+        recorded = self._commits.append(
             batch, lambda: self._perform(lambda own: append_once(own, batch, self._archive))
         )
+        self._herald.say(stream_name)
+        return recorded
 
     def append_after(
         self, work: Callable[[psycopg.Connection[Any]], Batch]
     ) -> tuple[RecordedEvent, ...]:
         """Write the batch that `work` gives, in one transaction with the work, which may repeat."""
-        return self._perform(lambda own: append_after(own, work, self._archive))
+        recorded = self._perform(lambda own: append_after(own, work, self._archive))
+        for last in recorded[-1:]:
+            self._herald.say(last.stream_name)
+        return recorded
 
     def _append_together(self, batches: Sequence[Batch]) -> list[tuple[RecordedEvent, ...]]:
         with self.connection() as connection, self._vigil.over(connection):
@@ -217,6 +221,7 @@ class MessageDBClient:
         with (
             self._turn(),
             self.connection() as connection,
+            self._herald.transaction(connection),
             writing_within_only(connection),
             ExitStack() as ending,
             connection.transaction(),

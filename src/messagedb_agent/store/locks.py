@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import select
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, LiteralString
 
 import psycopg
@@ -79,6 +79,18 @@ class ThreadLocks:
             self._held.clear()
             if self._session is not None:
                 self._session.close()
+
+    def holds(self, stream_name: str) -> bool:
+        """Whether this process drives the thread, as far as it knows."""
+        return stream_name in self._held
+
+    @contextmanager
+    def lend(self) -> Iterator[psycopg.Connection[Any]]:
+        """The session, for a short statement that needs no other; no lock is taken meanwhile."""
+        with self._mutex:
+            session = self._connected()
+            with self._watch(session):
+                yield session
 
     def is_held(self, lock: _Lock) -> bool:
         """Whether the lock's session still lives, seen without asking the server."""

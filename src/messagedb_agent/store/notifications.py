@@ -8,25 +8,43 @@ all others that do wait for its commit.
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from typing import Any, LiteralString
 
 import psycopg
 
 from messagedb_agent.store.shards import whole
+from messagedb_agent.store.statements import array, ask
 
 CHANNEL: LiteralString = "messagedb_agent_events"
 """Where writers say which stream has new events; the payload is the stream's name."""
 
-_NOTIFY: LiteralString = "SELECT pg_notify($1, $2)"
+Hint = tuple[str, str]
+"""A channel and a payload."""
+
+_NOTIFY: LiteralString = """
+    SELECT pg_notify(channel, payload)
+    FROM unnest($1::text[], $2::text[]) AS hint (channel, payload)
+"""
 _LISTEN: LiteralString = f"LISTEN {CHANNEL}"
 _LONGEST_PAYLOAD = 7999
 
 
-def notify(connection: psycopg.Connection[Any], stream_name: str) -> None:
-    """Wake whoever waits for events of this stream, of its category, or of any."""
+def channel_of(stream_name: str) -> str:
+    """The channel on which one thread is heard."""
+    return f"messagedb_agent_{hashlib.sha256(stream_name.encode()).hexdigest()[:32]}"
+
+
+def about(stream_name: str) -> tuple[Hint, Hint]:
+    """What wakes whoever waits for events of this stream, of its category, or of any."""
     payload = stream_name if len(stream_name.encode()) <= _LONGEST_PAYLOAD else ""
-    with psycopg.RawCursor(connection) as cursor:
-        cursor.execute(_NOTIFY, (CHANNEL, payload), prepare=True)
+    return (CHANNEL, payload), (channel_of(stream_name), "")
+
+
+def send(connection: psycopg.Connection[Any], hints: Sequence[Hint]) -> None:
+    """Send hints, outside of any transaction that appends."""
+    ask(connection, _NOTIFY, *map(array, zip(*hints, strict=True)))
 
 
 def listen(connection: psycopg.Connection[Any]) -> None:

@@ -80,6 +80,11 @@ def whole(name: str) -> str:
     return _SHARD.sub(r"\1\2", name, count=1) if "+" in name else name
 
 
+def can_have_shards(name: str) -> bool:
+    """Whether this is the category of an agent, which has a version; no other has shards."""
+    return ":" in name and "-" not in name
+
+
 def categories(connection: QuickConnection, category: str) -> tuple[str, ...]:
     """A category, and then those of its shards that have events."""
     found = {str(row[0]) for row in connection.query(_CATEGORIES, (category,))}

@@ -7,7 +7,7 @@ from typing import Literal
 
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.quick import PsycopgQueries
-from messagedb_agent.store.shards import categories
+from messagedb_agent.store.shards import can_have_shards, categories
 from messagedb_agent.subscriber.delivery import Delivery
 from messagedb_agent.subscriber.source import Source
 
@@ -109,8 +109,7 @@ class Lanes:
         self._lanes[name] = lane
 
     def _names(self) -> tuple[str, ...]:
-        # Only the category of an agent, which has a version, can have shards.
-        if "-" in self._name or ":" not in self._name:
+        if not can_have_shards(self._name):
             return (self._name,)
         with self._store.connection() as connection:
             return categories(PsycopgQueries(connection), self._name)

@@ -13,8 +13,10 @@ from messagedb_agent.store.category import (
     CategoryQuery,
     last_global_position,
     read_category_page,
+    read_correlated_page,
 )
 from messagedb_agent.store.operations import read_page, stream_version
+from messagedb_agent.store.shards import can_have_shards
 
 
 class Source(Protocol):
@@ -63,6 +65,8 @@ class CategorySource:
         self.name = query.category
         restrictions = query.correlation, query.consumer_group_size, query.condition
         self._is_restricted = restrictions != (None, None, None)
+        is_sharded = can_have_shards(query.correlation or "")
+        self._read = read_correlated_page if is_sharded else read_category_page
 
     def place(self, row: EventRow) -> int:
         """The global position."""
@@ -85,7 +89,7 @@ class CategorySource:
         self, connection: psycopg.Connection[Any], place: int, batch_size: int
     ) -> list[EventRow]:
         """The next events, without those of other members of the group."""
-        return read_category_page(connection, self._query, place, batch_size)
+        return self._read(connection, self._query, place, batch_size)
 
 
 class StreamSource:

@@ -44,21 +44,22 @@ _warn = logging.getLogger("messagedb_agent.subscriber").warning
 
 class Subscriber:
     """
-        Gives the events of a category with its shards, or of one stream, to a handler.
+    Gives the events of a category with its shards, or of one stream, to a handler.
 
-        They come in order within each stream, and within each category in the order of global
-        positions.
+    They come in order within each stream, and within each category in the order of global
+    positions.
     Without a saved position it begins at `start`: a position, or `"end"` for new events
-        only. `position_store` remembers, under `consumer_id`, how far it came; after each batch,
-        but not more often than every `save_interval` seconds, and when it stops. An event may
-        therefore come again after a crash, unless the handler is `in_transaction`.
+    only. `position_store` remembers, under `consumer_id`, how far it came; after each batch,
+    but not more often than every `save_interval` seconds, and when it stops. An event may
+    therefore come again after a crash, unless the handler is `in_transaction`.
 
-        New events are looked for every `poll_interval` seconds, and at once when somebody
-        notifies; `listen=False` saves the session for that. The members of a consumer group
-        share the streams of a category among themselves. `event_types` (classes or names) are
-        all that is decoded and handled. `on_problem` gets one line when the database is away.
+    New events are looked for every `poll_interval` seconds, and at once when somebody
+    notifies; `listen=False` saves the session for that. The members of a consumer group
+    share the streams of a category among themselves. `correlation` is the category, with its
+    shards, of the streams that the events followed from. `event_types` (classes or names) are
+    all that is decoded and handled. `on_problem` gets one line when the database is away.
 
-        Raises `UsageError` when the parameters don't fit together.
+    Raises `UsageError` when the parameters don't fit together.
     """
 
     _is_behind = False

@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+import psycopg
 
 from messagedb_agent.engine.agent import Agent
 from messagedb_agent.engine.clock import utc_now
@@ -29,8 +30,8 @@ from messagedb_agent.projections.timers import next_due
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.shards import whole
 from messagedb_agent.store.stream import parse_stream_name
-from messagedb_agent.workers.limits import Limit, NoSlotError, slots
-from messagedb_agent.workers.queue import hint, remind, transact
+from messagedb_agent.workers.limits import Limit, NoSlotError, offer, slots
+from messagedb_agent.workers.queue import hint, hint_first, remind, transact, wait_for_slot
 
 if TYPE_CHECKING:
     from messagedb_agent.observability.telemetry import Telemetry
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
 BUSY_SECONDS = 2.0
 """When to look again at a thread that somebody else drives."""
 
-NO_SLOT_SECONDS = 0.5
+NO_SLOT_SECONDS = 30.0
+"""When to look again for a slot that nobody has told of: whoever gave it back died just then."""
+
 LONGEST_BACKOFF_SECONDS = 60.0
 
 AgentFor = Callable[[ThreadState], Agent]
@@ -46,10 +49,16 @@ AgentFor = Callable[[ThreadState], Agent]
 
 
 class Again(msgspec.Struct, frozen=True):
-    """The thread has to be looked at again after `delay` seconds; `tries` attempts failed."""
+    """
+    The thread has to be looked at again after `delay` seconds; `tries` attempts failed.
+
+    Before others if it is `begun`; sooner if it waits for a slot of `limit`, and there is one.
+    """
 
     delay: float = 0.0
     tries: int = 0
+    begun: bool = False
+    limit: Limit | None = None
 
 
 class Driver:
@@ -88,16 +97,30 @@ class Driver:
             for thread in self._threads:
                 thread.hand_over()
 
-    def drive(self, stream_name: str, tries: int = 0) -> None:
-        """Drive a thread; when something is left to do, the queue is told so."""
+    def drive(self, stream_name: str, tries: int = 0, waits_since: float | None = None) -> None:
+        """
+        Drive a thread; when something is left to do, the queue is told so.
+
+        `waits_since` is what the queue says of a thread that has waited for a slot.
+        """
         again = self._attempt(stream_name, tries, self._run)
-        if again is not None:
-            transact(
-                self._store,
-                lambda connection: hint(
-                    connection, stream_name, delay=again.delay, tries=again.tries
-                ),
-            )
+        if again is None:
+            return
+
+        def leave_behind(connection: psycopg.Connection[Any]) -> None:
+            if again.begun:
+                hint_first(connection, stream_name)
+            elif again.limit is not None:
+                pattern = again.limit.pattern
+                wait_for_slot(connection, stream_name, pattern, waits_since, again.delay)
+            else:
+                hint(connection, stream_name, delay=again.delay, tries=again.tries)
+
+        transact(self._store, leave_behind)
+        if again.limit is not None:
+            # What was given back before the queue knew that this thread waits, and what it was
+            # woken for and could not use for want of another limit's slot.
+            offer(self._store, self._limits)
 
     def keep_time(self, stream_name: str) -> None:
         """Write down what time has decided about a thread that is not for workers to drive."""
@@ -114,11 +137,11 @@ class Driver:
         except RunDeferredError as deferred:
             return Again(deferred.seconds)
         except RunHandedOverError:
-            return Again()
+            return Again(begun=True)
         except (ThreadBusyError, ClaimLostError):
             return Again(BUSY_SECONDS)
-        except NoSlotError:
-            return Again(NO_SLOT_SECONDS)
+        except NoSlotError as used_up:
+            return Again(NO_SLOT_SECONDS, limit=used_up.limit)
         except ThreadArchivedError as archived:
             # Somebody wanted it so, whatever it was that the thread still had to do.
             self._complain(str(archived))

@@ -9,7 +9,6 @@ import msgspec
 import psycopg
 
 from messagedb_agent.events.base import RecordedEvent
-from messagedb_agent.store.appends import append_within
 from messagedb_agent.store.base import EventStore, NewEvent
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.operations import Batch
@@ -40,6 +39,9 @@ _CAN_REMIND: LiteralString = (
 _KNOWN: LiteralString = "SELECT queue_name FROM agent_queue.threads WHERE stream_name = $1"
 _REMIND: LiteralString = "SELECT agent_queue.remind($1, $2)"
 _HINT: LiteralString = "SELECT agent_queue.hint($1, $2, $3, $4)"
+_HINT_FIRST: LiteralString = "SELECT agent_queue.hint_first($1)"
+_WAIT_FOR_SLOT: LiteralString = "SELECT agent_queue.wait_for_slot($1, $2, $3, $4)"
+_OFFER_SLOT: LiteralString = "SELECT agent_queue.offer_slot($1, $2)"
 
 
 def is_installed(connection: psycopg.Connection[Any]) -> bool:
@@ -62,6 +64,31 @@ def hint(
     that waits already, if there is one. `tries` counts failed attempts to drive the thread.
     """
     _one(connection, _HINT, (stream_name, queue, delay, tries))
+
+
+def hint_first(connection: psycopg.Connection[Any], stream_name: str) -> None:
+    """Tell workers that a thread may go on at once, before those that nobody has begun."""
+    _one(connection, _HINT_FIRST, (stream_name,))
+
+
+def wait_for_slot(
+    connection: psycopg.Connection[Any],
+    stream_name: str,
+    limit: str,
+    since: float | None,
+    delay: float,
+) -> None:
+    """
+    Have a thread looked at once this limit has a slot, and after `delay` seconds in any case.
+
+    `since` is the time that it waits since, in seconds, if not only from now on.
+    """
+    _one(connection, _WAIT_FOR_SLOT, (stream_name, limit, since, delay))
+
+
+def offer_slot(connection: psycopg.Connection[Any], limit: str, slots: Sequence[int]) -> None:
+    """Wake those that have waited longest for this limit, as many as its slots' locks are free."""
+    _one(connection, _OFFER_SLOT, (limit, list(slots)))
 
 
 def remind(connection: psycopg.Connection[Any], stream_name: str, delay: float) -> None:
@@ -116,15 +143,21 @@ class QueueingStore(StoreWrapper[MessageDBClient]):
     ) -> tuple[RecordedEvent, ...]:
         """Write all of the events and the hint, or nothing; see `EventStore.append`."""
 
-        def hinted(own: psycopg.Connection[Any]) -> Batch:
+        def hinted(own: psycopg.Connection[Any]) -> Sequence[NewEvent]:
             # The hint first: the write takes the category's lock until the commit.
             is_hinted = self._hint(own, stream_name)
-            new = events if is_hinted else [self._addressed(event) for event in events]
-            return Batch.of(stream_name, new, expected_version)
+            return events if is_hinted else [self._addressed(event) for event in events]
 
         if connection is not None:
-            return append_within(connection, hinted(connection))
-        return self.store.append_after(hinted)
+            return self.store.append(
+                stream_name,
+                hinted(connection),
+                expected_version=expected_version,
+                connection=connection,
+            )
+        return self.store.append_after(
+            lambda own: Batch.of(stream_name, hinted(own), expected_version)
+        )
 
     def hint(self, stream_name: str) -> bool:
         """Only hint; False where there is no queue."""

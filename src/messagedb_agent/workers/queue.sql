@@ -28,6 +28,11 @@ DROP TRIGGER procrastinate_jobs_notify_queue_job_inserted_v1 ON procrastinate_jo
 
 ALTER TABLE procrastinate_jobs ADD COLUMN since timestamptz NOT NULL DEFAULT clock_timestamp();
 
+-- The limit of which a job waits for a slot; the time it is scheduled for is only the fall-back then.
+ALTER TABLE procrastinate_jobs ADD COLUMN waits_for text;
+CREATE INDEX agent_queue_jobs_by_limit ON procrastinate_jobs (waits_for)
+  WHERE status = 'todo' AND waits_for IS NOT NULL;
+
 CREATE FUNCTION note_since() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -78,7 +83,9 @@ BEGIN
       CASE WHEN _delay > 0 THEN clock_timestamp() + make_interval(secs => _delay) END)
     ON CONFLICT (queueing_lock) WHERE status = 'todo'::procrastinate_job_status
     DO UPDATE SET
-      args = CASE WHEN _delay > 0 THEN job.args - 'only_time' ELSE excluded.args END,
+      -- A job that waits for a slot keeps its place among those that do.
+      args = job.args - 'only_time'
+        || CASE WHEN _delay > 0 THEN '{}' ELSE jsonb_build_object('tries', _tries) END,
       scheduled_at = CASE
         WHEN excluded.scheduled_at < job.scheduled_at THEN excluded.scheduled_at
         WHEN excluded.scheduled_at IS NULL THEN NULL
@@ -104,6 +111,61 @@ LANGUAGE sql SET search_path = agent_queue, pg_temp AS $$
     DO UPDATE SET scheduled_at = CASE WHEN job.scheduled_at IS NULL THEN NULL
       ELSE least(excluded.scheduled_at, job.scheduled_at) END;
 $$;
+
+-- "Take this thread first": somebody waits for it already. It goes before all that nobody has begun,
+-- also where it has to wait for a slot.
+CREATE FUNCTION hint_first(_stream_name text, _queue_name text DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql SET search_path = agent_queue, pg_temp AS $$
+DECLARE
+  _job bigint := hint(_stream_name, _queue_name);
+BEGIN
+  UPDATE procrastinate_jobs SET priority = 1, args = args || '{"waits_since": 0}' WHERE id = _job;
+END $$;
+
+-- "This thread goes on once the limit has a slot", at the latest after a delay. Who waited before,
+-- and was too late for the slot it was woken for, says since when.
+CREATE FUNCTION wait_for_slot(
+  _stream_name text, _limit text, _since double precision, _delay double precision
+) RETURNS void
+LANGUAGE plpgsql SET search_path = agent_queue, pg_temp AS $$
+DECLARE
+  _job bigint := hint(_stream_name, NULL, _delay);
+BEGIN
+  UPDATE procrastinate_jobs SET waits_for = _limit, args = args || jsonb_build_object(
+      'waits_since', coalesce(_since, extract(epoch FROM clock_timestamp())))
+    WHERE id = _job;
+END $$;
+
+-- Lets those threads go on that have waited longest for a limit, one for each of its slots that is
+-- free: a worker may have died with others than the one that was given back. Who was woken before
+-- may still be on its way. To be called after a slot was given back, and after a thread began to
+-- wait, each in a transaction of its own: whichever of them comes second sees what the other did.
+CREATE FUNCTION offer_slot(_limit text, _slots bigint[]) RETURNS void
+LANGUAGE plpgsql SET search_path = agent_queue, pg_temp AS $$
+DECLARE
+  _free bigint := cardinality(_slots) - (
+    SELECT count(*) FROM pg_locks
+    WHERE locktype = 'advisory' AND granted AND objsubid = 1
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND (classid::bigint << 32) + objid::bigint = ANY (_slots));
+  _queue text;
+BEGIN
+  IF _free <= 0 THEN
+    RETURN;
+  END IF;
+  SELECT greatest(1, _free - count(*)) FROM procrastinate_jobs
+    WHERE status = 'todo' AND waits_for = _limit AND scheduled_at IS NULL INTO _free;
+  FOR _queue IN
+    UPDATE procrastinate_jobs SET scheduled_at = NULL, priority = 1 WHERE id = ANY (ARRAY(
+        SELECT id FROM procrastinate_jobs
+        WHERE status = 'todo' AND waits_for = _limit AND scheduled_at IS NOT NULL
+        ORDER BY (args ->> 'waits_since')::double precision, id LIMIT _free
+        FOR UPDATE SKIP LOCKED))
+      RETURNING queue_name
+  LOOP
+    PERFORM wake(_queue);
+  END LOOP;
+END $$;
 
 -- The jobs that a worker is done with go, and it gets what it has room for, in one transaction. One
 -- that was put back meanwhile is somebody else's, under another id.
@@ -152,7 +214,6 @@ CREATE FUNCTION put_back(_job bigint) RETURNS text
 LANGUAGE plpgsql SET search_path = agent_queue, pg_temp AS $$
 DECLARE
   _lost record;
-  _again bigint;
 BEGIN
   DELETE FROM procrastinate_jobs WHERE id = _job AND status IN ('doing', 'failed', 'aborted')
     RETURNING lock, queue_name, args INTO _lost;
@@ -163,9 +224,7 @@ BEGIN
     PERFORM remind(_lost.lock, 0);
     PERFORM wake(_lost.queue_name);
   ELSE
-    -- Before those that nobody has begun, however many wait: somebody waits for it already.
-    _again := hint(_lost.lock, _lost.queue_name);
-    UPDATE procrastinate_jobs SET priority = 1 WHERE id = _again;
+    PERFORM hint_first(_lost.lock, _lost.queue_name);
   END IF;
   RETURN _lost.lock;
 END $$;

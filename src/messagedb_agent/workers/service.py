@@ -179,6 +179,7 @@ class WorkerService:
         context: procrastinate.JobContext,
         stream_name: str,
         tries: int = 0,
+        waits_since: float | None = None,
         only_time: bool = False,  # noqa: FBT001, FBT002 - the queue passes arguments by name
     ) -> None:
         number = context.job.id
@@ -186,7 +187,8 @@ class WorkerService:
         self._running.add(number)
         try:
             driver = self._driver
-            work = driver.keep_time if only_time else partial(driver.drive, tries=tries)
+            drive = partial(driver.drive, tries=tries, waits_since=waits_since)
+            work = driver.keep_time if only_time else drive
             # The loop's own threads stay free: looking up the server's address needs one.
             await asyncio.get_running_loop().run_in_executor(self._executor, work, stream_name)
         finally:

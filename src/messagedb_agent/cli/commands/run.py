@@ -18,7 +18,6 @@ from messagedb_agent.cli.wiring import (
     new_stream,
     reader,
     refuse_known,
-    tell_followers,
     writer,
 )
 from messagedb_agent.config import Config
@@ -99,7 +98,6 @@ def message(options: argparse.Namespace) -> int:
 
         def add_beside() -> None:
             add_message(store, stream_name, text, content=content)
-            tell_followers(store, stream_name)
 
         return drive(
             options,

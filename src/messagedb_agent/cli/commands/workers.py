@@ -7,7 +7,7 @@ import json
 
 from messagedb_agent.cli.terminal import paint, say, visible
 from messagedb_agent.cli.wiring import configuration, reader
-from messagedb_agent.workers.status import Instance, Overview, overview
+from messagedb_agent.workers.status import Instance, Job, Overview, overview
 
 
 def run(options: argparse.Namespace) -> int:
@@ -20,7 +20,7 @@ def run(options: argparse.Namespace) -> int:
     if not found.has_queue:
         say("no worker has run here yet; the first `./cli worker` takes up all that was left to it")
         return 0
-    if not found.instances:
+    if all(instance.is_stalled for instance in found.instances):
         say("no worker runs; `./cli worker` starts one")
     for instance in found.instances:
         _print_instance(instance)
@@ -29,24 +29,38 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _print_instance(instance: Instance) -> None:
-    state = paint("stalled", "red") if instance.is_stalled else paint("alive", "green")
-    say(
-        f"{paint(visible(instance.name), 'bold')}  {state}, heartbeat "
-        f"{instance.heartbeat_seconds:.0f} s ago, queue {visible(instance.queue)}, "
-        f"{len(instance.jobs)} of {instance.concurrency} busy"
-    )
+    say(f"{paint(visible(instance.name), 'bold')}  {_state(instance)}")
     for job in instance.jobs:
         say(f"  {visible(job.thread)}  {job.seconds:.0f} s, last event {visible(job.last_event)}")
+
+
+def _state(instance: Instance) -> str:
+    since = f"{instance.heartbeat_seconds:.0f} s"
+    if instance.is_gone:
+        return f"{paint('gone', 'dim')}, no heartbeat for {since}"
+    if instance.is_stalled:
+        stalled = paint("stalled", "red")
+        return f"{stalled}, no heartbeat for {since}; others will take its threads"
+    return (
+        f"{paint('alive', 'green')}, heartbeat {since} ago, queue {visible(instance.queue)}, "
+        f"{len(instance.jobs)} of {instance.concurrency} busy"
+    )
 
 
 def _print_waiting(found: Overview) -> None:
     say(
         f"waiting: {found.ready} ready, {found.blocked} behind a running job of their thread, "
-        f"{found.scheduled} for a later time, {found.abandoned} to be put back"
+        f"{found.limited} for a slot of a limit, {found.scheduled} for a later time, "
+        f"{found.abandoned} to be put back"
     )
     for job in found.waiting:
-        due = f"{job.seconds:.0f} s" if job.due_in_seconds is None else _in(job.due_in_seconds)
-        say(f"  {visible(job.thread)}  {due}, last event {visible(job.last_event)}")
+        say(f"  {visible(job.thread)}  {_when(job)}, last event {visible(job.last_event)}")
+
+
+def _when(job: Job) -> str:
+    if job.waits_for is not None:
+        return f"{job.seconds:.0f} s for a slot of {visible(job.waits_for)}"
+    return f"{job.seconds:.0f} s" if job.due_in_seconds is None else _in(job.due_in_seconds)
 
 
 def _in(seconds: float) -> str:
