@@ -102,6 +102,7 @@ class AgentThread:
         self._exits.callback(self._release)
         with self._exits.pop_all() as exits:
             self._recorder.open()
+            self._memory.digest = self._recorder.digest
             self._exits = exits.pop_all()
         return self
 
@@ -110,6 +111,7 @@ class AgentThread:
 
     def _release(self) -> None:
         self._watch.remove(self._watched)
+        self._recorder.close()
         if self._lock is not None:
             self._lock.release()
 
