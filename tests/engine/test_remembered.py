@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from messagedb_agent.engine.agent import Agent
+from messagedb_agent.engine.model_memory import ModelMemory
 from messagedb_agent.engine.recipe import ContextDigest
 from messagedb_agent.engine.remembered import Memory, Remembered, memory_of
 from messagedb_agent.engine.session import add_message, approve, read_state
@@ -147,7 +148,7 @@ def test_an_approval_leaves_the_thread_remembered() -> None:
 
 def remembered(events: int) -> Remembered:
     projected = Projected(THREAD_STATE, THREAD_STATE.initial, events - 1)
-    return Remembered(projected, "id", -1, ContextDigest())
+    return Remembered(projected, "id", -1, ModelMemory())
 
 
 def test_what_is_taken_is_gone() -> None:

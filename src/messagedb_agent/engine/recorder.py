@@ -11,7 +11,7 @@ import psycopg
 from messagedb_agent.engine.fencing import CLAIMS, Stands, claims_of
 from messagedb_agent.engine.foothold import Foothold, claim_lost, new_metadata
 from messagedb_agent.engine.history import advance_thread
-from messagedb_agent.engine.recipe import ContextDigest
+from messagedb_agent.engine.model_memory import ModelMemory
 from messagedb_agent.engine.remembered import Remembered, memory_of
 from messagedb_agent.errors import OptimisticConcurrencyError
 from messagedb_agent.events.base import Event, RecordedEvent
@@ -68,7 +68,7 @@ class Recorder:
         self._fences: list[Stands] = []
         self._kept = -1
         self._last_id = ""
-        self.digest = ContextDigest()
+        self.memory = ModelMemory()
         self._annotations: Mapping[str, Any] = {}
         self.state = self._committed.state
 
@@ -109,7 +109,7 @@ class Recorder:
         last = next(arrived, None)
         if last is None or last.id != known.event_id:
             return False
-        self._committed, self._last_id, self._kept, self.digest = known
+        self._committed, self._last_id, self._kept, self.memory = known
         self.state = self._committed.state
         self._take(arrived)
         return True
@@ -117,7 +117,7 @@ class Recorder:
     def close(self) -> None:
         """Let go of the thread; this process remembers it."""
         if self._last_id:
-            known = Remembered(self._committed, self._last_id, self._kept, self.digest)
+            known = Remembered(self._committed, self._last_id, self._kept, self.memory)
             memory_of(self._store).keep(self.stream_name, known)
 
     def keep_snapshot(self) -> None:

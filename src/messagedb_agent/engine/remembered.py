@@ -11,7 +11,7 @@ import threading
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
-from messagedb_agent.engine.recipe import ContextDigest
+from messagedb_agent.engine.model_memory import ModelMemory
 from messagedb_agent.projections.base import Projected
 from messagedb_agent.projections.thread_state import ThreadState
 from messagedb_agent.store.base import EventStore
@@ -24,13 +24,13 @@ class Remembered(NamedTuple):
     """
     The state of a thread, and the id of the event that it is the state after.
 
-    `kept` is the position of the newest snapshot, `digest` that of the last request.
+    `kept` is the position of the newest snapshot.
     """
 
     projected: Projected[ThreadState]
     event_id: str
     kept: int
-    digest: ContextDigest
+    memory: ModelMemory
 
 
 class Memory:
