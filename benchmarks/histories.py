@@ -1,4 +1,4 @@
-"""What a long past costs: a turn in a running process, and opening a thread in a new one."""
+"""What a long past costs: a turn in a running process, and opening a thread there or anew."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from benchmarks.world import TURN, World, new_stream
 from messagedb_agent.engine.thread import AgentThread
 from messagedb_agent.projections.thread_state import THREAD_STATE
 from messagedb_agent.store.client import MessageDBClient
+from messagedb_agent.store.wrapper import StoreWrapper
 
 
 def run(world: World, scale: Scale) -> Iterator[Row]:
@@ -42,6 +43,11 @@ def _warm(store: MessageDBClient, streams: list[str], scale: Scale) -> Iterator[
 
 def _cold(store: MessageDBClient, streams: list[str], scale: Scale) -> Iterator[Row]:
     def open_thread(stream: str) -> None:
+        # Threads are remembered with the store, so another one is like another process.
+        with AgentThread(StoreWrapper(store), stream):
+            pass
+
+    def open_again(stream: str) -> None:
         with AgentThread(store, stream):
             pass
 
@@ -49,14 +55,19 @@ def _cold(store: MessageDBClient, streams: list[str], scale: Scale) -> Iterator[
         THREAD_STATE.at_start().advance(store.read(stream))
 
     for events, stream in zip(scale.histories, streams, strict=True):
-        opening, folding = fastest(
-            max(1, scale.rounds // 3), partial(open_thread, stream), partial(fold, stream)
-        )
+        acts = (partial(act, stream) for act in (open_thread, open_again, fold))
+        opening, again, folding = fastest(max(1, scale.rounds // 3), *acts)
         yield Row(
             f"opening a thread of {events:,} events",
             milliseconds(opening),
             f"{milliseconds(folding)}: reading and folding all of it",
             opening / folding,
+        )
+        yield Row(
+            f"the same, by the process that closed it, {events:,} events",
+            milliseconds(again),
+            f"{milliseconds(opening)}: opening it in a new process",
+            again / opening,
         )
 
 

@@ -22,6 +22,7 @@ from messagedb_agent.store import schema
 from messagedb_agent.store.base import NewEvent
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.stream import build_stream_name
+from messagedb_agent.store.wrapper import StoreWrapper
 from tests.postgres import NewDatabase
 
 AGENT = Agent(llm=OfflineModel())
@@ -55,8 +56,13 @@ def stream(store: MessageDBClient) -> str:
     return stream
 
 
+def another_process(store: MessageDBClient) -> StoreWrapper[MessageDBClient]:
+    """Threads are remembered with the store, and nothing is known to one that is new."""
+    return StoreWrapper(store)
+
+
 def answer(store: MessageDBClient, stream: str, message: str, *seen: Any) -> None:
-    with AgentThread(store, stream, observers=seen) as thread:
+    with AgentThread(another_process(store), stream, observers=seen) as thread:
         thread.send(message)
         assert thread.run(AGENT).stop == "done"
 
@@ -85,10 +91,21 @@ def test_a_thread_opened_from_its_snapshot_is_the_same_thread(
 
     whole = THREAD_STATE.at_start().advance(store.read(stream))
 
-    assert read_state(store, stream) == whole.state
+    assert read_state(another_process(store), stream) == whole.state
     assert [record.position for record in read] == list(
         range(kept(store, stream)[1] + 1, whole.version + 1)
     )
+
+
+def test_a_thread_that_is_opened_again_keeps_no_other_snapshot(
+    store: MessageDBClient, stream: str
+) -> None:
+    for message in ("one more", "and another"):
+        with AgentThread(store, stream) as thread:
+            thread.send(message)
+            thread.run(AGENT)
+
+    assert kept(store, stream)[1] < store.version(stream)
 
 
 def test_snapshots_may_be_deleted_at_any_time(store: MessageDBClient, stream: str) -> None:
@@ -99,7 +116,7 @@ def test_snapshots_may_be_deleted_at_any_time(store: MessageDBClient, stream: st
     answer(store, stream, "and another")
 
     whole = THREAD_STATE.at_start().advance(store.read(stream))
-    assert read_state(store, stream) == whole.state
+    assert read_state(another_process(store), stream) == whole.state
 
 
 def test_a_run_goes_on_where_snapshots_can_not_be_kept(store: MessageDBClient, stream: str) -> None:

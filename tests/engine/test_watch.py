@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Collection, Mapping
 
@@ -91,6 +92,22 @@ def test_a_run_that_does_not_act_is_left_alone() -> None:
     assert not idle.stopped.is_set()
     for run in (idle, other):
         watch.remove(run.watched)
+
+
+def test_a_run_whose_steps_are_short_is_not_asked_about() -> None:
+    store = CountingLooks(MemoryStore())
+    positions = itertools.count()
+    hurried = Watched("a:v0-1", lambda: next(positions), lambda: False, lambda: None)
+    watch, lasting = Watch(store), Run("a:v0-2")
+    for run in (hurried, lasting.watched):
+        watch.add(run)
+
+    for _ in range(2):
+        assert store.looked.acquire(timeout=PATIENCE_SECONDS)
+
+    assert all(look == {"a:v0-2": 0} for look in store.looks)
+    for run in (hurried, lasting.watched):
+        watch.remove(run)
 
 
 def test_a_run_whose_time_is_over_is_stopped_also_while_the_store_is_away() -> None:

@@ -94,10 +94,10 @@ class Contents:
     Methods that resolve references raise `ModelCallError` for one to what is not stored.
     """
 
-    def __init__(self, store: EventStore) -> None:
+    def __init__(self, store: EventStore, references: References | None = None) -> None:
         self._store = store
         self._known: dict[str, Any] = {}
-        self._references = _References()
+        self._references = references or References()
 
     def set_aside(self, event: Event) -> Event:
         """The event as it is, or, of a large result, one that refers to it; it is stored then."""
@@ -165,7 +165,7 @@ class Contents:
         return self._known[stream_name]
 
 
-class _References:
+class References:
     """
     Which messages of a context may refer to contents.
 

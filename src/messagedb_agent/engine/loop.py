@@ -7,9 +7,10 @@ import msgspec
 from messagedb_agent.engine.agent import Agent
 from messagedb_agent.engine.contents import Contents
 from messagedb_agent.engine.discretion import Discretion
+from messagedb_agent.engine.model_memory import ModelMemory
 from messagedb_agent.engine.recorder import Recorder
 from messagedb_agent.engine.steps.base import Claim, Committed, Outcome, Step, Surroundings, Yielded
-from messagedb_agent.engine.steps.llm import ModelMemory, ModelStep
+from messagedb_agent.engine.steps.llm import ModelStep
 from messagedb_agent.engine.steps.probe import ProbeStep
 from messagedb_agent.engine.steps.tool import ToolStep
 from messagedb_agent.projections.next_step import (

@@ -11,6 +11,8 @@ import psycopg
 from messagedb_agent.engine.fencing import CLAIMS, Stands, claims_of
 from messagedb_agent.engine.foothold import Foothold, claim_lost, new_metadata
 from messagedb_agent.engine.history import advance_thread
+from messagedb_agent.engine.model_memory import ModelMemory
+from messagedb_agent.engine.remembered import Remembered, memory_of
 from messagedb_agent.errors import OptimisticConcurrencyError
 from messagedb_agent.events.base import Event, RecordedEvent
 from messagedb_agent.events.codec import prepare
@@ -65,6 +67,8 @@ class Recorder:
         self._intentions: list[NewEvent] = []
         self._fences: list[Stands] = []
         self._kept = -1
+        self._last_id = ""
+        self.memory = ModelMemory()
         self._annotations: Mapping[str, Any] = {}
         self.state = self._committed.state
 
@@ -79,7 +83,10 @@ class Recorder:
         return self._committed.version + len(self._facts) + len(self._intentions)
 
     def open(self) -> None:
-        """Read the stream; of a long one, what came after its snapshot."""
+        """Read the stream: what this process does not know yet, or is not in its snapshot."""
+        # Those who watch see the past as well.
+        if not self._observers and self._open_again():
+            return
         stream = self._store.read(self.stream_name)
         first = tuple(islice(stream, SNAPSHOT_AFTER))
         if len(first) < SNAPSHOT_AFTER:
@@ -93,6 +100,25 @@ class Recorder:
             self._committed, self._kept = snapshot, snapshot.version
             self.state = snapshot.state
             self.catch_up()
+
+    def _open_again(self) -> bool:
+        known = memory_of(self._store).take(self.stream_name)
+        if known is None:
+            return False
+        arrived = self._store.read(self.stream_name, position=known.projected.version)
+        last = next(arrived, None)
+        if last is None or last.id != known.event_id:
+            return False
+        self._committed, self._last_id, self._kept, self.memory = known
+        self.state = self._committed.state
+        self._take(arrived)
+        return True
+
+    def close(self) -> None:
+        """Let go of the thread; this process remembers it."""
+        if self._last_id:
+            known = Remembered(self._committed, self._last_id, self._kept, self.memory)
+            memory_of(self._store).keep(self.stream_name, known)
 
     def keep_snapshot(self) -> None:
         """
@@ -203,6 +229,7 @@ class Recorder:
         # Folding the same events once more, from the state before them, would copy the lists
         # that the first fold has extended: all messages, with each commit.
         self._committed = Projected(THREAD_STATE, self.state, recorded[-1].position)
+        self._last_id = recorded[-1].id
         self._tell(recorded)
 
     def _refold(self) -> None:
@@ -214,6 +241,8 @@ class Recorder:
 
     def _advance(self, recorded: Sequence[RecordedEvent]) -> None:
         self._committed = advance_thread(self._store, self.stream_name, self._committed, recorded)
+        if recorded:
+            self._last_id = recorded[-1].id
         self._refold()
         self._tell(recorded)
 

@@ -30,6 +30,7 @@ def unschedule(
         recorder.flush()
     except ClaimLostError as lost:
         raise UsageError("the message was added or taken back meanwhile") from lost
+    recorder.close()
     return found
 
 

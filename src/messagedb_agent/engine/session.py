@@ -49,6 +49,7 @@ def read_state(
     recorder = Recorder(store, stream_name)
     if connection is None:
         recorder.open()
+        recorder.close()
     else:
         recorder.catch_up(connection)
     if recorder.version == NO_STREAM:
@@ -266,6 +267,7 @@ def _decide(
     except ClaimLostError as lost:
         names = ", ".join(call.call.id for call in calls)
         raise UsageError(f"somebody else has decided about {names} meanwhile") from lost
+    recorder.close()
 
 
 def _append(

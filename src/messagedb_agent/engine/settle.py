@@ -26,6 +26,7 @@ def settle(store: EventStore, stream_name: str, now: Now = utc_now) -> ThreadSta
     while events := time_events(recorder.state, now()):
         recorder.intend(events)
         recorder.flush()
+    recorder.close()
     return recorder.state
 
 

@@ -18,7 +18,6 @@ from messagedb_agent.engine.result import RunResult
 from messagedb_agent.engine.run_identity import RunIdentity
 from messagedb_agent.engine.said import user_message
 from messagedb_agent.engine.steps.base import RunMark, Step, Yielded
-from messagedb_agent.engine.steps.llm import ModelMemory
 from messagedb_agent.engine.watch import Watch, Watched
 from messagedb_agent.errors import (
     ClaimLostError,
@@ -71,7 +70,6 @@ class AgentThread:
         self.cancelled = threading.Event()
         self.on_delta, self.on_progress = on_delta, on_progress
         self._recorder = Recorder(store, stream_name, observers, annotate)
-        self._memory = ModelMemory()
         self._contents = Contents(store)
         self._loop: Loop | None = None
         self._began = 0.0
@@ -102,6 +100,7 @@ class AgentThread:
         self._exits.callback(self._release)
         with self._exits.pop_all() as exits:
             self._recorder.open()
+            self._contents = Contents(self._store, self._recorder.memory.references)
             self._exits = exits.pop_all()
         return self
 
@@ -110,6 +109,7 @@ class AgentThread:
 
     def _release(self) -> None:
         self._watch.remove(self._watched)
+        self._recorder.close()
         if self._lock is not None:
             self._lock.release()
 
@@ -230,7 +230,7 @@ class AgentThread:
                 self._store,
                 self._recorder,
                 self,
-                self._memory,
+                self._recorder.memory,
                 self._contents,
             )
         self._began = time.monotonic()

@@ -37,8 +37,9 @@ class Watch:
     """
     Looks every now and then for what concerns runs that act, for all of them at once.
 
-    However many runs a process drives, a look is one statement. The watch has a thread while
-    there are runs to look after; it changes nothing.
+    However many runs a process drives, a look is one statement, and a step that is shorter than
+    the pause between two costs none: when its outcome is written, the run sees what came in. The
+    watch has a thread while there are runs to look after; it changes nothing.
     """
 
     def __init__(self, store: EventStore) -> None:
@@ -62,6 +63,7 @@ class Watch:
 
     def _watch(self) -> None:
         pause = threading.Event()
+        acted: dict[Watched, int] = {}
         while True:
             pause.wait(POLL_SECONDS)
             with self._mutex:
@@ -69,16 +71,17 @@ class Watch:
                     self._is_watching = False
                     return
                 runs = tuple(self._runs)
-            self._look(runs)
+            acting = {run: at for run in runs if (at := run.position()) is not None}
+            self._look(runs, {run: at for run, at in acting.items() if acted.get(run) == at})
+            acted = acting
 
-    def _look(self, runs: tuple[Watched, ...]) -> None:
+    def _look(self, runs: tuple[Watched, ...], lasting: Mapping[Watched, int]) -> None:
         for run in runs:
             # Before the store is asked, which may be away for longer than a run may take.
             if run.position() is not None and run.is_overdue():
                 run.stop()
-        known = {run.stream_name: at for run in runs if (at := run.position()) is not None}
-        asked = self._asked(known)
-        for run in runs:
+        asked = self._asked({run.stream_name: at for run, at in lasting.items()})
+        for run in lasting:
             # Only a run that still acts: the next turn is not to be stopped for this one.
             if run.stream_name in asked and run.position() is not None:
                 run.stop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from os import urandom
+from time import time_ns
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -24,10 +25,16 @@ MAX_ANCESTORS = 100
 
 
 def new_event_id() -> str:
-    """An id for an event, given before the first attempt to write it: a UUID of version 4."""
-    digits = urandom(16).hex()
+    """
+    An id for an event, given before the first attempt to write it: a UUID of version 7.
+
+    It begins with the time, so that new ids stand side by side in the index of all ids. Random
+    ones would touch another page each, and PostgreSQL logs a page whole when it is first
+    changed after a checkpoint.
+    """
+    digits = f"{time_ns() // 1_000_000:012x}{urandom(10).hex()}"
     variant = "89ab"[int(digits[16], 16) & 3]
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+    return f"{digits[:8]}-{digits[8:12]}-7{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
 class NewEvent(msgspec.Struct, frozen=True, kw_only=True):

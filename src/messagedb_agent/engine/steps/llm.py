@@ -17,7 +17,8 @@ from messagedb_agent.engine.clock import utc_now
 from messagedb_agent.engine.contents import Contents
 from messagedb_agent.engine.fencing import model_claim
 from messagedb_agent.engine.limits import Allowance
-from messagedb_agent.engine.recipe import ContextDigest, recipe
+from messagedb_agent.engine.model_memory import ModelMemory
+from messagedb_agent.engine.recipe import recipe
 from messagedb_agent.engine.steps.base import Claim, Outcome, RunMark, Step, Surroundings
 from messagedb_agent.errors import (
     EncodingError,
@@ -40,13 +41,6 @@ from messagedb_agent.projections.messages import Message
 from messagedb_agent.projections.next_step import CallModel
 from messagedb_agent.projections.thread_state import ThreadState
 from messagedb_agent.projections.timers import Now, as_text, as_time
-
-
-class ModelMemory:
-    """What model steps of one thread keep between them, in this process."""
-
-    def __init__(self) -> None:
-        self.digest = ContextDigest()
 
 
 class ModelStep(msgspec.Struct, frozen=True):
