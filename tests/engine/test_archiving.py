@@ -25,6 +25,7 @@ from messagedb_agent.errors import (
 from messagedb_agent.events import (
     LLMResponseReceived,
     SessionStarted,
+    ThreadForked,
     ToolApprovalRequested,
     ToolCall,
     UserMessageAdded,
@@ -93,6 +94,15 @@ def test_what_is_archived_and_unarchived_is_what_it_was(
 
         assert rows(store, stream) == before
         assert texts(store, stream) == read
+
+
+def test_a_fork_whose_origin_is_lost_can_be_put_away_by_force(
+    client: MessageDBClient, stream: str
+) -> None:
+    write(client, stream, [ThreadForked(origin_stream_name="agent:v0-lost", origin_position=3)])
+
+    assert archive_thread(client, stream, force=True) == 1
+    assert client.version(stream) == 0
 
 
 def test_a_long_thread_is_read_from_the_archive_page_by_page_and_from_any_position(

@@ -33,20 +33,22 @@ def archive_thread(store: MessageDBClient, stream_name: str, *, force: bool = Fa
     says that this does not matter.
     """
     recorder = Recorder(store, stream_name)
-    recorder.open()
+    if not force:
+        # Else not even looked at: a fork whose origin is lost can be put away, too.
+        recorder.open()
 
     def move(connection: psycopg.Connection[Any]) -> int:
         install_archive(connection)
         with connection.transaction():
             _lock(connection, stream_name)
-            recorder.catch_up(connection)
             if not force:
+                recorder.catch_up(connection)
                 _check(connection, stream_name, recorder.state)
             return archive_stream(connection, stream_name)
 
     _as_owner(store, move)
     # Not what was moved, which is nothing where an earlier try had done it.
-    return recorder.version + 1 or _not_found(stream_name)
+    return store.version(stream_name) + 1 or _not_found(stream_name)
 
 
 def unarchive_thread(store: MessageDBClient, stream_name: str) -> int:
