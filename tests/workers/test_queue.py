@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -40,6 +40,12 @@ def fetch(connection: psycopg.Connection[Any]) -> int | None:
     connection.execute("RESET search_path")
     assert row is not None
     return None if row[0] is None else int(row[0])
+
+
+def scalar(connection: psycopg.Connection[Any], query: LiteralString, *values: Any) -> Any:
+    row = connection.execute(query, values or None).fetchone()
+    assert row is not None
+    return row[0]
 
 
 def message() -> NewEvent:
@@ -167,6 +173,30 @@ def test_what_was_put_back_goes_before_what_nobody_has_begun(
         ).fetchone()
 
     assert lock == (STREAM,)
+
+
+def test_fetching_and_finishing_look_at_few_of_the_jobs_that_wait(queue: MessageDBClient) -> None:
+    looked_at = (
+        "SELECT seq_tup_read + coalesce(idx_tup_fetch, 0) FROM pg_stat_xact_user_tables "
+        "WHERE schemaname = 'agent_queue' AND relname = 'procrastinate_jobs'"
+    )
+    fetched = "SELECT array_agg(id) FROM agent_queue.fetch_jobs('{agents}', NULL, %s, %s)"
+    with queue.connection() as connection:
+        # The plans of a worker that was there before there was anything to do.
+        connection.execute("VACUUM ANALYZE agent_queue.procrastinate_jobs")
+        for _ in range(10):
+            hint(connection, STREAM)
+            scalar(connection, fetched, 0, scalar(connection, fetched, 5, []))
+        with connection.transaction():
+            for number in range(400):
+                hint(connection, f"agent:v0-{number}")
+
+    with queue.connection() as connection, connection.transaction():
+        ids = scalar(connection, fetched, 5, [])
+        scalar(connection, fetched, 0, ids)
+
+        assert len(ids) == 5
+        assert scalar(connection, looked_at) < 100
 
 
 def test_a_thread_that_no_worker_was_given_stays_its_person_s(queue: MessageDBClient) -> None:

@@ -45,7 +45,7 @@ CREATE TRIGGER note_since BEFORE UPDATE OF status ON procrastinate_jobs
 
 -- Fetching looks for other jobs with the same lock; Procrastinate's index begins with the id. Each
 -- index is written to twice for each turn, and nothing here asks by id and lock, or for a queue alone.
-CREATE INDEX agent_queue_jobs_by_lock ON procrastinate_jobs (lock) WHERE status IN ('todo', 'doing');
+CREATE INDEX agent_queue_jobs_by_lock ON procrastinate_jobs (lock);
 DROP INDEX IF EXISTS procrastinate_jobs_id_lock_idx_v1, procrastinate_jobs_queue_name_idx_v1;
 
 -- No job is periodic and none has events, so nothing refers to one; and a job whose worker is no
@@ -174,7 +174,7 @@ END $$;
 -- and sort all waiting jobs for each that is fetched, however many there come to be.
 CREATE FUNCTION fetch_jobs(_queues varchar[], _worker bigint, _most integer, _done bigint[])
 RETURNS SETOF procrastinate_jobs
-LANGUAGE plpgsql SET search_path = agent_queue, pg_temp SET enable_sort = off AS $$
+LANGUAGE plpgsql SET search_path = agent_queue, pg_temp SET enable_sort = off SET enable_seqscan = off AS $$
 DECLARE
   _job procrastinate_jobs;
 BEGIN
@@ -198,7 +198,8 @@ LANGUAGE plpgsql SET search_path = agent_queue, pg_temp SET enable_seqscan = off
 BEGIN
   PERFORM wake(waiting.queue_name) FROM gone CROSS JOIN LATERAL (
       SELECT job.queue_name FROM procrastinate_jobs AS job
-      WHERE job.lock = gone.lock AND job.status = 'todo' AND job.scheduled_at IS NULL
+      -- As text, or an index of all that waits would seem as good as that of the locks.
+      WHERE job.lock = gone.lock AND job.status::text = 'todo' AND job.scheduled_at IS NULL
       LIMIT 1
     ) AS waiting
     WHERE gone.status = 'doing';
