@@ -19,6 +19,7 @@ from messagedb_agent.cli.wiring import agent_for
 from messagedb_agent.config import Config
 from messagedb_agent.engine.clock import utc_now
 from messagedb_agent.engine.contents import Contents
+from messagedb_agent.engine.costs import look_up
 from messagedb_agent.engine.follow import Follower
 from messagedb_agent.engine.live import Announcer, Ears
 from messagedb_agent.engine.observing import Observation, observed
@@ -86,7 +87,27 @@ def drive(
         result = checked(options, result, run.drive)
         reporter.finish(result, stream_name)
         explain(result, thread_id, in_chat=in_chat)
+    return _ended(result)
+
+
+def _ended(result: RunResult) -> int:
+    if result.stop == "done":
+        _look_up_price(result.state)
     return EXIT_CODES[result.stop]
+
+
+def _look_up_price(state: ThreadState) -> None:
+    """
+    The first one to use a model finds out what it charges, for those who `list` and `show`.
+
+    Its answer has been read by then, and what loads price tables is largely what an SDK loads.
+    """
+    if state.context.configuration is None:
+        return
+    try:
+        look_up(state.context.configuration.model_name)
+    except Exception:  # noqa: BLE001 - whoever tells the cost does it again, and says what fails
+        return
 
 
 def _drive_or_follow(
