@@ -33,6 +33,7 @@ from messagedb_agent.engine.settle import PATIENCE, settle_late
 from messagedb_agent.engine.thread import AgentThread
 from messagedb_agent.errors import ClaimLostError, ThreadBusyError, UsageError
 from messagedb_agent.llm.base import Delta
+from messagedb_agent.llm.catalog import OFFLINE
 from messagedb_agent.projections.thread_state import ThreadState
 from messagedb_agent.projections.timers import is_overdue
 from messagedb_agent.projections.tool_calls import CallState
@@ -75,39 +76,33 @@ def drive(
         tool_servers(options, config) as servers,
     ):
         run = _Run(
-            options,
-            config,
-            store,
-            stream_name,
-            reporter,
-            observation=observation,
-            servers=servers,
+            options, config, store, stream_name, reporter, observation=observation, servers=servers
         )
         result = _drive_or_follow(run, prepare, when_busy, may_follow=not options.no_follow)
         result = checked(options, result, run.drive)
         reporter.finish(result, stream_name)
         explain(result, thread_id, in_chat=in_chat)
-    return _ended(result)
-
-
-def _ended(result: RunResult) -> int:
-    if result.stop == "done":
-        _look_up_price(result.state)
+    _look_up_price(result, run.model_before)
     return EXIT_CODES[result.stop]
 
 
-def _look_up_price(state: ThreadState) -> None:
+def _look_up_price(result: RunResult, model_before: str) -> None:
     """
-    The first one to use a model finds out what it charges, for those who `list` and `show`.
+    Who first uses a model in a thread sees that its price is at hand for `list` and `show`.
 
-    Its answer has been read by then, and what loads price tables is largely what an SDK loads.
+    The answer has been read by then, and price tables need much that an SDK has loaded.
     """
-    if state.context.configuration is None:
+    model_name = _model_of(result.state)
+    if result.stop != "done" or model_name == model_before:
         return
     try:
-        look_up(state.context.configuration.model_name)
+        look_up(model_name)
     except Exception:  # noqa: BLE001 - whoever tells the cost does it again, and says what fails
         return
+
+
+def _model_of(state: ThreadState) -> str:
+    return state.context.configuration.model_name if state.context.configuration else OFFLINE
 
 
 def _drive_or_follow(
@@ -154,6 +149,7 @@ class _Run:
         self._observation = observation
         self._servers = servers
         self.was_opened = False
+        self.model_before = OFFLINE
 
     def drive(self, prepare: Callable[[AgentThread], None]) -> RunResult:
         """Run the thread. Raises `ThreadBusyError` when another process does."""
@@ -181,7 +177,7 @@ class _Run:
                 annotate=annotate,
             ) as thread,
         ):
-            self.was_opened = True
+            self._opened(thread.state)
             agent = agent_for(self._options, self._config, thread.state, self._servers)
             reporter.begin()
             self._observation.begin(thread.run_id)
@@ -195,6 +191,10 @@ class _Run:
                     thread.catch_up()
                     result = thread.run(agent)
             return result
+
+    def _opened(self, state: ThreadState) -> None:
+        if not self.was_opened:
+            self.was_opened, self.model_before = True, _model_of(state)
 
     def follow(self) -> RunResult:
         """Show what the driver does; take over when there is none any more."""

@@ -91,19 +91,25 @@ def request_body(request: ModelRequest, settings: ModelSettings) -> JSONObject:
     return wire.sent(wire.to_request(request))
 
 
-def preload(model_name: str, settings: ModelSettings | None = None) -> None:
+def preload(
+    model_name: str,
+    settings: ModelSettings | None = None,
+    *,
+    import_sdk: Callable[[str], object] = import_module,
+) -> None:
     """
     Begin in the background with what the first call of this model needs.
 
     Importing an SDK takes 0.5 to 2 seconds, which can pass while the store connects and reads;
     meanwhile authorities are read, and Google gives a token. What fails is told by that call.
+    `import_sdk` is given the name of a module.
     """
     kind, _ = _kind(model_name)
     if kind not in _SDKS:
         return
     from messagedb_agent.llm.adapters import google_credentials, transport
 
-    _begin("sdk-import", partial(import_module, _SDKS[kind][0]))
+    _begin("sdk-import", partial(import_sdk, _SDKS[kind][0]))
     if kind.startswith("vertex-"):
         google_credentials.prepare((settings or ModelSettings()).environ)
     else:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from messagedb_agent.cli.attachments import keep_attachments, read_attachments
 from messagedb_agent.cli.driving import drive, nothing
 from messagedb_agent.cli.following import leave_to_workers
+from messagedb_agent.cli.garbage import import_for_good
 from messagedb_agent.cli.mcp import tool_servers
 from messagedb_agent.cli.messages import message_of
 from messagedb_agent.cli.model import named_model, parameters_for, settings_for
@@ -157,7 +158,8 @@ def _find(options: argparse.Namespace, config: Config) -> str:
 def _preload(options: argparse.Namespace, config: Config, kept: str | None) -> None:
     """Import the SDK of the model that is about to be called, while the store connects."""
     if not options.no_wait:
-        preload(named_model(options, config, kept), settings_for(config))
+        name = named_model(options, config, kept)
+        preload(name, settings_for(config), import_sdk=import_for_good)
 
 
 def _chosen(
