@@ -37,6 +37,7 @@ from messagedb_agent.llm.catalog import preload
 from messagedb_agent.projections.thread_state import THREAD_STATE, ThreadState
 from messagedb_agent.store.stream import generate_thread_id, parse_stream_name
 from messagedb_agent.store.threads import find_stream, last_model
+from messagedb_agent.tools import builtin_tools
 from messagedb_agent.workers.queue import QueueingStore
 
 
@@ -159,6 +160,7 @@ def _preload(options: argparse.Namespace, config: Config, kept: str | None) -> N
     """Import the SDK of the model that is about to be called, while the store connects."""
     if not options.no_wait:
         name = named_model(options, config, kept)
+        builtin_tools()  # imported now, they do not get in the way of the SDK's import
         preload(name, settings_for(config), import_sdk=import_for_good)
 
 
