@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
@@ -30,6 +30,17 @@ def test_one_unknown_price_makes_the_sum_unknown() -> None:
     assert usage["cost_usd"] is None
     assert (usage["input_tokens"], usage["total_tokens"]) == (30, 30)
     assert in_words(usage) == "30 tokens in, 0 out · cost unknown"
+
+
+def test_a_call_costs_what_it_did_on_its_day() -> None:
+    became_cheaper = date(2025, 6, 10)
+    usages = []
+    for on in (became_cheaper - timedelta(days=1), became_cheaper):
+        usage = no_usage()
+        add_call(usage, "openai:o3", {"input_tokens": 1_000_000}, on)
+        usages.append(usage["cost_usd"])
+
+    assert usages == [10.0, 2.0]
 
 
 @pytest.mark.parametrize("tokens", [None, "many", [], {"input_tokens": "1"}, {"total_tokens": {}}])

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from queue import Queue
 
 import pytest
 
@@ -94,6 +95,21 @@ def test_an_sdk_can_be_imported_ahead_of_its_use() -> None:
         if thread.name == "sdk-import":
             thread.join(30)
     assert "openai" in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [("gemini-2.5-pro", "google.genai"), ("openai:x", "openai"), ("anthropic:x", "anthropic")],
+)
+def test_the_importer_that_is_given_imports_the_sdk_even_without_credentials(
+    name: str, module: str
+) -> None:
+    imported: Queue[str] = Queue()
+
+    environ = {"GOOGLE_APPLICATION_CREDENTIALS": "/there/is/no/such/file"}
+    preload(name, ModelSettings(environ=environ), import_sdk=imported.put)
+
+    assert imported.get(timeout=30) == module
 
 
 def test_importing_the_package_imports_no_sdk() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
 import pytest
 
@@ -44,6 +45,27 @@ def test_what_answers_within_this_process_is_free(usage: object) -> None:
 
 def test_a_price_can_be_asked_for_as_of_a_day() -> None:
     assert cost_of("openai:gpt-5", MILLION, date(2026, 1, 1)) is not None
+
+
+def test_kept_rates_cost_the_same(tmp_path: Path) -> None:
+    usage = {**MILLION, "cache_read_tokens": 900_000}
+
+    kept = cost_of("claude-sonnet-5-5", usage, kept_in=tmp_path)
+
+    assert kept == cost_of("claude-sonnet-5-5", usage)
+    assert [file.name for file in tmp_path.iterdir()] == ["rates.json"]
+
+
+def test_what_is_not_kept_as_rates_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("messagedb_agent.llm.kept_rates.offers_of", lambda _: None)
+
+    assert cost_of("openai:gpt-5", MILLION, kept_in=tmp_path) == cost_of("openai:gpt-5", MILLION)
+
+
+def test_less_than_no_tokens_have_no_price() -> None:
+    assert cost_of("openai:gpt-5", {"input_tokens": -1}) is None
 
 
 def test_no_price_is_no_budget() -> None:

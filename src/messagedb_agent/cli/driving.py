@@ -19,6 +19,7 @@ from messagedb_agent.cli.wiring import agent_for
 from messagedb_agent.config import Config
 from messagedb_agent.engine.clock import utc_now
 from messagedb_agent.engine.contents import Contents
+from messagedb_agent.engine.costs import look_up
 from messagedb_agent.engine.follow import Follower
 from messagedb_agent.engine.live import Announcer, Ears
 from messagedb_agent.engine.observing import Observation, observed
@@ -32,6 +33,7 @@ from messagedb_agent.engine.settle import PATIENCE, settle_late
 from messagedb_agent.engine.thread import AgentThread
 from messagedb_agent.errors import ClaimLostError, ThreadBusyError, UsageError
 from messagedb_agent.llm.base import Delta
+from messagedb_agent.llm.catalog import OFFLINE
 from messagedb_agent.projections.thread_state import ThreadState
 from messagedb_agent.projections.timers import is_overdue
 from messagedb_agent.projections.tool_calls import CallState
@@ -74,19 +76,33 @@ def drive(
         tool_servers(options, config) as servers,
     ):
         run = _Run(
-            options,
-            config,
-            store,
-            stream_name,
-            reporter,
-            observation=observation,
-            servers=servers,
+            options, config, store, stream_name, reporter, observation=observation, servers=servers
         )
         result = _drive_or_follow(run, prepare, when_busy, may_follow=not options.no_follow)
         result = checked(options, result, run.drive)
         reporter.finish(result, stream_name)
         explain(result, thread_id, in_chat=in_chat)
+    _look_up_price(result, run.model_before)
     return EXIT_CODES[result.stop]
+
+
+def _look_up_price(result: RunResult, model_before: str) -> None:
+    """
+    Who first uses a model in a thread sees that its price is at hand for `list` and `show`.
+
+    The answer has been read by then, and price tables need much that an SDK has loaded.
+    """
+    model_name = _model_of(result.state)
+    if result.stop != "done" or model_name == model_before:
+        return
+    try:
+        look_up(model_name)
+    except Exception:  # noqa: BLE001 - whoever tells the cost does it again, and says what fails
+        return
+
+
+def _model_of(state: ThreadState) -> str:
+    return state.context.configuration.model_name if state.context.configuration else OFFLINE
 
 
 def _drive_or_follow(
@@ -133,6 +149,7 @@ class _Run:
         self._observation = observation
         self._servers = servers
         self.was_opened = False
+        self.model_before = OFFLINE
 
     def drive(self, prepare: Callable[[AgentThread], None]) -> RunResult:
         """Run the thread. Raises `ThreadBusyError` when another process does."""
@@ -160,7 +177,7 @@ class _Run:
                 annotate=annotate,
             ) as thread,
         ):
-            self.was_opened = True
+            self._opened(thread.state)
             agent = agent_for(self._options, self._config, thread.state, self._servers)
             reporter.begin()
             self._observation.begin(thread.run_id)
@@ -174,6 +191,10 @@ class _Run:
                     thread.catch_up()
                     result = thread.run(agent)
             return result
+
+    def _opened(self, state: ThreadState) -> None:
+        if not self.was_opened:
+            self.was_opened, self.model_before = True, _model_of(state)
 
     def follow(self) -> RunResult:
         """Show what the driver does; take over when there is none any more."""

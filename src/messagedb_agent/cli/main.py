@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import gc
 import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
+from messagedb_agent.cli.garbage import collect_rarely
 from messagedb_agent.cli.leaving import leave
 from messagedb_agent.errors import AgentError
 
 EXIT_INTERRUPTED = 130
-_OBJECTS_BEFORE_COLLECTION = 50_000
 
 
 def entry_point() -> NoReturn:
     """Run the command line and leave with its exit code."""
-    # An SDK is 100,000 objects that stay. Looking through them for garbage, each time when
-    # there are a quarter more, takes a command longer than what it is about.
-    gc.set_threshold(_OBJECTS_BEFORE_COLLECTION)
+    collect_rarely()
     code = main(sys.argv[1:])
     # What is left to do is the interpreter's tidying up, which a waiting user need not see.
     try:

@@ -8,6 +8,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from messagedb_agent.cli.home import home_of
 from messagedb_agent.config import Config
 from messagedb_agent.projections.thread_state import ThreadState
 
@@ -33,12 +34,10 @@ def tool_servers(options: argparse.Namespace, config: Config) -> Iterator[McpSer
     if not file:
         yield None
         return
-    from messagedb_agent.store.embedded import default_home
     from messagedb_agent.tools.mcp import McpServers, read_servers
 
-    home = config.home or default_home(config.environ)
     settings = read_servers(Path(file).expanduser(), config.environ)
-    with McpServers(settings, log_folder=home / "mcp") as servers:
+    with McpServers(settings, log_folder=home_of(config) / "mcp") as servers:
         yield servers
 
 

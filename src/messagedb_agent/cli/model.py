@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from messagedb_agent.cli.home import folder_of_rates
 from messagedb_agent.config import Config
 from messagedb_agent.errors import ModelPackageMissingError, UsageError
 
@@ -125,7 +126,9 @@ def limits_for(options: argparse.Namespace, config: Config, name: str) -> Limits
 
     from messagedb_agent.llm.prices import prices_for
 
-    return replace(limits, max_cost=options.max_cost, price=prices_for(name))
+    return replace(
+        limits, max_cost=options.max_cost, price=prices_for(name, kept_in=folder_of_rates(config))
+    )
 
 
 def read_schema(file: str) -> Any:

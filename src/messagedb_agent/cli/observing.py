@@ -7,6 +7,7 @@ from contextlib import ExitStack, closing, contextmanager, redirect_stderr
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, cast
 
+from messagedb_agent.cli.home import home_of
 from messagedb_agent.config import Config
 from messagedb_agent.observability.library_logs import bridge_library_logs
 from messagedb_agent.observability.logging import written_to
@@ -60,9 +61,7 @@ class _LogFile:
 @contextmanager
 def telemetry_beside_a_screen(config: Config) -> Iterator[Telemetry | None]:
     """The same for a command that has the whole terminal: what is logged goes to `tui.log`."""
-    from messagedb_agent.store.embedded import default_home
-
-    log = _LogFile((config.home or default_home(config.environ)) / "tui.log")
+    log = _LogFile(home_of(config) / "tui.log")
     stream = cast("TextIO", log)
     with closing(log), written_to(stream), ExitStack() as held:
         # Exporters that write to a console keep the stderr that they find when they are made.

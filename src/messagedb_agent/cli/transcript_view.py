@@ -114,7 +114,7 @@ def _answer(
     if tokens := total_tokens(event.token_usage):
         facts.append(f"{tokens:,} tokens")
     usage = no_usage()
-    add_call(usage, event.model_name, event.token_usage)
+    add_call(usage, event.model_name, event.token_usage, record.time.date())
     # What stand-ins cost, and what nobody knows, is not worth a word with each answer.
     if usage["cost_usd"]:
         facts.append(cost_in_words(usage["cost_usd"]))

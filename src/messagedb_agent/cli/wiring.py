@@ -9,7 +9,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from messagedb_agent.cli.home import folder_of_rates, home_of
 from messagedb_agent.config import Config, load_config
+from messagedb_agent.engine.costs import keep_rates_in
 from messagedb_agent.errors import SchemaMissingError, UsageError
 from messagedb_agent.observability.logging import configure
 from messagedb_agent.store.quick import PsycopgQueries, QuickConnection, quick_connection
@@ -39,6 +41,7 @@ def configuration(options: argparse.Namespace) -> Config:
     configure(
         config.log_level, config.log_format, environ=config.environ, content=config.log_content
     )
+    keep_rates_in(lambda: folder_of_rates(config))
     return config
 
 
@@ -57,9 +60,9 @@ def category_of(options: argparse.Namespace) -> str:
 
 def embedded_server(config: Config) -> EmbeddedServer:
     """The private server of this user."""
-    from messagedb_agent.store.embedded import EmbeddedServer, default_home
+    from messagedb_agent.store.embedded import EmbeddedServer
 
-    return EmbeddedServer(config.home or default_home(config.environ))
+    return EmbeddedServer(home_of(config))
 
 
 def new_stream(options: argparse.Namespace, config: Config, thread_id: str) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from messagedb_agent.store.usage import UsageSum
+if TYPE_CHECKING:
+    from messagedb_agent.store.usage import UsageSum
 
 TOKENS = (
     "input_tokens",
@@ -15,14 +18,26 @@ TOKENS = (
     "cache_write_tokens",
 )
 
+_folder_of_rates: Callable[[], Path | None] | None = None
+
+
+def keep_rates_in(folder: Callable[[], Path | None]) -> None:
+    """
+    Where the rates of models may be kept, asked for when a cost is first to be told.
+
+    Only how long that takes depends on it.
+    """
+    global _folder_of_rates  # noqa: PLW0603 - one for the process, as the price tables are
+    _folder_of_rates = folder
+
 
 def no_usage() -> dict[str, Any]:
     """The usage of nothing, which costs nothing."""
     return {**dict.fromkeys(TOKENS, 0), "cost_usd": 0.0}
 
 
-def add_call(usage: dict[str, Any], model_name: str, tokens: Any) -> None:
-    """Add one call to a usage."""
+def add_call(usage: dict[str, Any], model_name: str, tokens: Any, on: date | None = None) -> None:
+    """Add one call to a usage, at the prices of that day (today's)."""
     from messagedb_agent.projections.turn import total_tokens  # noqa: PLC0415 - `show` needs it only where a model was called
 
     counts: Mapping[str, Any] = tokens if isinstance(tokens, dict) else {}
@@ -30,7 +45,7 @@ def add_call(usage: dict[str, Any], model_name: str, tokens: Any) -> None:
         value = counts.get(name)
         usage[name] += value if isinstance(value, int) and name != "total_tokens" else 0
     usage["total_tokens"] += total_tokens(counts)
-    _add_cost(usage, _cost(model_name, counts))
+    _add_cost(usage, _cost(model_name, counts, on))
 
 
 def summed(rows: Iterable[UsageSum]) -> dict[str, Any]:
@@ -40,10 +55,15 @@ def summed(rows: Iterable[UsageSum]) -> dict[str, Any]:
         for name in TOKENS:
             usage[name] += getattr(row, name)
         each = {name: getattr(row, name) / row.calls for name in TOKENS}
-        price = _cost(row.model_name, each, row)
+        price = _cost(row.model_name, each, row.day)
         # Within a row the prompts are of one price class, so the mean call has the mean price.
         _add_cost(usage, None if price is None else price * row.calls)
     return usage
+
+
+def look_up(model_name: str) -> None:
+    """Have at hand what this model charges, for those who tell costs later."""
+    _cost(model_name, {"input_tokens": 1})
 
 
 def in_words(usage: Mapping[str, Any]) -> str:
@@ -66,9 +86,9 @@ def _add_cost(usage: dict[str, Any], cost: float | None) -> None:
     usage["cost_usd"] = None if known is None or cost is None else round(known + cost, 9)
 
 
-def _cost(model_name: str, tokens: Mapping[str, Any], row: UsageSum | None = None) -> float | None:
+def _cost(model_name: str, tokens: Mapping[str, Any], on: date | None = None) -> float | None:
     if not any(tokens.values()):
         return 0.0
-    from messagedb_agent.llm.prices import cost_of  # noqa: PLC0415 - price tables take half a second to load
+    from messagedb_agent.llm.prices import cost_of  # noqa: PLC0415 - most commands tell no cost
 
-    return cost_of(model_name, tokens, row.day if row else None)
+    return cost_of(model_name, tokens, on, kept_in=_folder_of_rates and _folder_of_rates())

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
+from types import ModuleType
 
 import msgspec
 
@@ -91,23 +92,43 @@ def request_body(request: ModelRequest, settings: ModelSettings) -> JSONObject:
     return wire.sent(wire.to_request(request))
 
 
-def preload(model_name: str, settings: ModelSettings | None = None) -> None:
+def preload(
+    model_name: str,
+    settings: ModelSettings | None = None,
+    *,
+    import_sdk: Callable[[str], object] = import_module,
+) -> None:
     """
     Begin in the background with what the first call of this model needs.
 
     Importing an SDK takes 0.5 to 2 seconds, which can pass while the store connects and reads;
     meanwhile authorities are read, and Google gives a token. What fails is told by that call.
+    `import_sdk` is given the name of a module.
     """
-    kind, _ = _kind(model_name)
+    kind, name = _kind(model_name)
     if kind not in _SDKS:
         return
-    from messagedb_agent.llm.adapters import google_credentials, transport
+    from messagedb_agent.llm.adapters import google_credentials, providers, transport
 
-    _begin("sdk-import", partial(import_module, _SDKS[kind][0]))
+    settings = settings or ModelSettings()
+    # Threads that import at the same time mostly wait for each other, so what else is to be
+    # imported comes first, and what only waits or computes gets a thread of its own.
+    providers.wire(kind, name, settings)
     if kind.startswith("vertex-"):
-        google_credentials.prepare((settings or ModelSettings()).environ)
+        before = google_credentials.prepare(settings.environ)
     else:
-        _begin("authorities", transport.tls_context)
+        before = partial(_read_authorities, transport)
+
+    def work() -> None:
+        before()
+        import_sdk(_SDKS[kind][0])
+
+    _begin("sdk-import", work)
+
+
+def _read_authorities(transport: ModuleType) -> None:
+    transport.http_library()
+    _begin("authorities", transport.tls_context)
 
 
 def _begin(name: str, work: Callable[[], object]) -> None:

@@ -47,7 +47,7 @@ def test_a_token_is_fetched_when_there_is_none_that_lasts(
 def test_prepared_credentials_have_their_token(
     server: ProviderServer, environ: Mapping[str, str]
 ) -> None:
-    google_credentials.prepare(environ)
+    google_credentials.prepare(environ)()
 
     google_credentials.load(environ).renew()
 
@@ -55,7 +55,7 @@ def test_prepared_credentials_have_their_token(
 
 
 def test_prepared_credentials_are_taken_once(environ: Mapping[str, str]) -> None:
-    google_credentials.prepare(environ)
+    google_credentials.prepare(environ)()
     first = google_credentials.load(environ)
 
     assert google_credentials.load(environ) is not first
@@ -65,7 +65,7 @@ def test_what_fails_ahead_is_told_to_whoever_needs_it(
     server: ProviderServer, environ: Mapping[str, str]
 ) -> None:
     server.refuses_tokens = True
-    google_credentials.prepare(environ)
+    google_credentials.prepare(environ)()
 
     with pytest.raises(RefreshError):
         google_credentials.load(environ)

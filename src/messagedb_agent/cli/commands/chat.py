@@ -6,10 +6,10 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 from messagedb_agent.cli.commands import approvals, run, travel
 from messagedb_agent.cli.commands.read import show
+from messagedb_agent.cli.home import home_of
 from messagedb_agent.cli.mcp import shared_tool_servers
 from messagedb_agent.cli.terminal import complain, paint, tell
 from messagedb_agent.cli.wiring import category_of, configuration, database, reader
@@ -192,9 +192,8 @@ def _line_history(config: Config) -> Iterator[None]:
     except ImportError:
         yield
         return
-    from messagedb_agent.store.embedded import default_home
 
-    file = Path(config.home or default_home(config.environ)) / "chat_history"
+    file = home_of(config) / "chat_history"
     with suppress(OSError):
         readline.read_history_file(file)
     readline.set_history_length(_HISTORY_LENGTH)

@@ -113,7 +113,8 @@ def _say_usage(rows: Sequence[EventRow]) -> None:
             answer = from_json(row.data)
             if isinstance(answer, dict):
                 sums = usage if row.stream_name == rows[-1].stream_name else shared
-                add_call(sums, str(answer.get("model_name") or ""), answer.get("token_usage"))
+                model_name = str(answer.get("model_name") or "")
+                add_call(sums, model_name, answer.get("token_usage"), row.time.date())
     if usage["cost_usd"] != 0 or shared["cost_usd"] != 0:
         say(paint(in_words(usage), "dim"))
     if shared["cost_usd"] != 0:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from messagedb_agent.cli.attachments import keep_attachments, read_attachments
 from messagedb_agent.cli.driving import drive, nothing
 from messagedb_agent.cli.following import leave_to_workers
+from messagedb_agent.cli.garbage import import_for_good
 from messagedb_agent.cli.mcp import tool_servers
 from messagedb_agent.cli.messages import message_of
 from messagedb_agent.cli.model import named_model, parameters_for, settings_for
@@ -35,6 +36,7 @@ from messagedb_agent.llm.catalog import preload
 from messagedb_agent.projections.thread_state import THREAD_STATE, ThreadState
 from messagedb_agent.store.stream import generate_thread_id, parse_stream_name
 from messagedb_agent.store.threads import find_stream, last_model
+from messagedb_agent.tools import builtin_tools
 from messagedb_agent.workers.queue import QueueingStore
 
 
@@ -155,7 +157,9 @@ def _find(options: argparse.Namespace, config: Config) -> str:
 def _preload(options: argparse.Namespace, config: Config, kept: str | None) -> None:
     """Import the SDK of the model that is about to be called, while the store connects."""
     if not options.no_wait:
-        preload(named_model(options, config, kept), settings_for(config))
+        name = named_model(options, config, kept)
+        builtin_tools()  # imported now, they do not get in the way of the SDK's import
+        preload(name, settings_for(config), import_sdk=import_for_good)
 
 
 def _chosen(

@@ -6,8 +6,9 @@ import logging
 import os
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -38,21 +39,35 @@ class Login(msgspec.Struct, frozen=True):
 _prepared: dict[str, Future[Login]] = {}
 
 
-def prepare(environ: Mapping[str, str]) -> None:
-    """Begin to load the credentials and to fetch a token; the next `load` takes them."""
+def prepare(environ: Mapping[str, str]) -> Callable[[], None]:
+    """
+    What loads the credentials and then fetches a token in the background.
+
+    The next `load` takes them, and waits for them; so what this gives has to be called.
+    """
     future: Future[Login] = Future()
 
-    def work() -> None:
-        try:
-            login = _load(environ)
+    def renew(login: Login) -> None:
+        with _failing(future):
             login.renew()
-        except Exception as error:  # noqa: BLE001 - whoever takes the credentials gets it
-            future.set_exception(error)
-        else:
             future.set_result(login)
 
+    def work() -> None:
+        with _failing(future):
+            login = _load(environ)
+            http_library()
+            threading.Thread(target=renew, args=(login,), name="google-login", daemon=True).start()
+
     _prepared[_path(environ)] = future
-    threading.Thread(target=work, name="google-login", daemon=True).start()
+    return work
+
+
+@contextmanager
+def _failing(future: Future[Login]) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - whoever takes the credentials gets it
+        future.set_exception(error)
 
 
 def load(environ: Mapping[str, str]) -> Login:
