@@ -14,7 +14,7 @@ from messagedb_agent.projections.append_only import AppendOnly
 from messagedb_agent.projections.llm_context import LLM_CONTEXT, LLMContext
 from messagedb_agent.projections.messages import Message
 
-_KNOWN_TOOLS: dict[str, str] = {}
+_KNOWN_TOOLS: dict[str, tuple[Sequence[JSONObject], str]] = {}
 _MOST_KNOWN_TOOLS = 16
 
 _CHUNK = 1000
@@ -34,13 +34,6 @@ class ContextDigest:
         self._hash = hashlib.sha256()
         self._hashed: AppendOnly[Message] = AppendOnly()
         self._configuration = ""
-        self._tools = ("", "")
-
-    def of_tools(self, configuration: AgentConfigured) -> str:
-        """The digest of the tools of a configuration, in hexadecimal."""
-        if self._tools[0] != configuration.sha256 or not configuration.sha256:
-            self._tools = (configuration.sha256, _digest_of_tools(configuration.tools))
-        return self._tools[1]
 
     def of(self, messages: AppendOnly[Message], configuration_sha256: str) -> str:
         """The digest of these messages under a configuration, in hexadecimal."""
@@ -55,16 +48,16 @@ class ContextDigest:
         return result.hexdigest()
 
 
-def _digest_of_tools(tools: Sequence[JSONObject]) -> str:
-    """The digest, worked out once for the tools that many threads have in common."""
-    # The text of Python tells 1 from True and any two texts apart, and takes whatever there is.
-    text = repr(tools)
-    digest = _KNOWN_TOOLS.get(text)
-    if digest is None:
+def digest_of_tools(configuration: AgentConfigured) -> str:
+    """The digest of its tools, in hexadecimal; worked out once for those of many threads."""
+    sha256, tools = configuration.sha256, configuration.tools
+    known = _KNOWN_TOOLS.get(sha256)
+    # Compared, because a stream may say of itself whatever it likes.
+    if known is None or known[0] != tools:
         if len(_KNOWN_TOOLS) >= _MOST_KNOWN_TOOLS:
             _KNOWN_TOOLS.clear()
-        digest = _KNOWN_TOOLS[text] = digest_of(list(tools))
-    return digest
+        known = _KNOWN_TOOLS[sha256] = (tools, digest_of(list(tools)))
+    return known[1]
 
 
 def recipe(context: LLMContext, upto_position: int, digest: ContextDigest) -> dict[str, Any]:
@@ -82,6 +75,6 @@ def recipe(context: LLMContext, upto_position: int, digest: ContextDigest) -> di
         "projection_version": LLM_CONTEXT.version,
         "message_count": len(context.messages),
         "configuration_sha256": sha256,
-        "tools_sha256": digest.of_tools(configuration) if configuration else "",
+        "tools_sha256": digest_of_tools(configuration) if configuration else "",
         "sha256": digest.of(context.messages, sha256),
     }

@@ -9,11 +9,12 @@ from functools import cache
 from typing import Any, NamedTuple, get_args
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from messagedb_agent.errors import EncodingError
 from messagedb_agent.events.base import Event, RecordedEvent, UnknownEvent
 from messagedb_agent.events.first_look import ONE_BY_ONE
-from messagedb_agent.events.json_text import from_json, in_stored_order, is_escaped, to_json
+from messagedb_agent.events.json_text import LEAD, from_json, in_stored_order, to_json
 from messagedb_agent.events.registry import lookup
 from messagedb_agent.events.upcasters import upcast
 
@@ -24,7 +25,6 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 _UNCHANGED = frozenset({str, int, bool})
 _MOST_SHARED = 32
-_SHARED: dict[int, tuple[Event, str, str]] = {}
 
 
 class EncodedEvent(NamedTuple):
@@ -48,12 +48,24 @@ class EventRow(NamedTuple):
     time: datetime
 
 
+class _Shared(NamedTuple):
+    """An event that many streams get: what is written of it, and what is read then."""
+
+    event: Event
+    data: str
+    copy: Event
+
+
+_SHARED: dict[int, _Shared] = {}
+
+
 class _Plan(NamedTuple):
     """How one class is read and written, worked out once."""
 
     data_fields: tuple[str, ...]
     metadata_fields: tuple[str, ...]
     optional: frozenset[str]
+    is_plain: bool
     decode: Callable[[str], Event]
     decode_metadata: Callable[[str], Any] | None
 
@@ -76,6 +88,7 @@ def _made_plan(cls: type[Event]) -> _Plan:
         data_fields=tuple(name for name in fields if name not in cls.METADATA),
         metadata_fields=extra,
         optional=frozenset(name for name, field in fields.items() if field.default is None),
+        is_plain=cls.SCHEMA_VERSION == 1,
         decode=msgspec.json.Decoder(cls).decode,
         decode_metadata=decode_metadata,
     )
@@ -104,29 +117,20 @@ def encode(
 
 
 def _data_text(event: Event) -> str:
-    return _shared_texts(event)[0] if event.IS_SHARED else _written(event)
+    return _shared(event).data if event.IS_SHARED else _written(event)
 
 
-def _texts(event: Event) -> tuple[str, str]:
-    """The data as text, and the same in the order that JSONB gives it."""
-    if event.IS_SHARED:
-        return _shared_texts(event)
-    data = _written(event)
-    return data, in_stored_order(data)
-
-
-def _shared_texts(event: Event) -> tuple[str, str]:
-    """The same of an event that many streams get, worked out once."""
+def _shared(event: Event) -> _Shared:
+    """The same of it as of any event, worked out once."""
     kept = _SHARED.get(id(event))
-    if kept is not None and kept[0] is event:
-        return kept[1:]
+    if kept is not None and kept.event is event:
+        return kept
     data = _written(event)
-    stored = in_stored_order(data)
     if len(_SHARED) >= _MOST_SHARED:
         _SHARED.clear()
     # With the event itself, so that nothing else can come to have its id.
-    _SHARED[id(event)] = (event, data, stored)
-    return data, stored
+    kept = _SHARED[id(event)] = _Shared(event, data, _as_read(event, data))
+    return kept
 
 
 def _written(event: Event) -> str:
@@ -161,15 +165,16 @@ def decode(row: EventRow) -> RecordedEvent:
     `UnknownEvent` that says why: one odd row must not make a thread unreadable. The texts stay
     with it, for readers that pass events on unchanged.
     """
+    event_id, stream_name, type_name, position, global_position, data, metadata, time = row
     return RecordedEvent(
-        id=row.id,
-        event=decode_event(row.type, row.data or "null", row.metadata),
-        stream_name=row.stream_name,
-        position=row.position,
-        global_position=row.global_position,
-        time=row.time,
-        metadata_text=row.metadata,
-        data_text=row.data,
+        id=event_id,
+        event=decode_event(type_name, data or "null", metadata),
+        stream_name=stream_name,
+        position=position,
+        global_position=global_position,
+        time=time,
+        metadata_text=metadata,
+        data_text=data,
     )
 
 
@@ -178,12 +183,20 @@ def decode_event(type_name: str, data: str, metadata: str | None = None) -> Even
     cls = lookup(type_name)
     if cls is None:
         return _carried(type_name, data, "unknown type")
-    try:
-        if not (is_escaped(data) or cls.SCHEMA_VERSION > 1 or (metadata and is_escaped(metadata))):
-            return _decode_quickly(cls, data, metadata)
-    except (msgspec.MsgspecError, RecursionError):
-        # Perhaps a shape that an earlier program wrote; the slow way is the lenient one.
-        pass
+    plan = _plan(cls)
+    # Written out here and not in functions of their own, for long threads are read this way.
+    if plan.is_plain and LEAD not in data and not (metadata and LEAD in metadata):
+        try:
+            event = plan.decode(data)
+            if metadata and plan.decode_metadata:
+                found = plan.decode_metadata(metadata)
+                for name in plan.metadata_fields:
+                    # The instance is not published yet, so nobody sees it change.
+                    force_setattr(event, name, getattr(found, name))
+            return event
+        except (msgspec.MsgspecError, RecursionError):
+            # Perhaps a shape that an earlier program wrote; the slow way is the lenient one.
+            pass
     try:
         return _decode_slowly(cls, data, metadata)
     except Exception as error:  # noqa: BLE001 - upcasters are anybody's code
@@ -200,13 +213,20 @@ def prepare(event: Event) -> tuple[Event, str]:
     if isinstance(event, UnknownEvent):
         data = to_json(event.data)
         return decode_event(event.type_name, in_stored_order(data)), data
-    cls = type(event)
-    data, stored = _texts(event)
+    if event.IS_SHARED:
+        kept = _shared(event)
+        return kept.copy, kept.data
+    data = _written(event)
+    return _as_read(event, data), data
+
+
+def _as_read(event: Event, data: str) -> Event:
+    cls, stored = type(event), in_stored_order(data)
     if cls.SCHEMA_VERSION == 1:
         copy = decode_event(cls.__name__, stored)
         if type(copy) is cls and _take_metadata(copy, event):
-            return copy, data
-    return decode_event(cls.__name__, stored, encode(event, data_text=data).metadata), data
+            return copy
+    return decode_event(cls.__name__, stored, encode(event, data_text=data).metadata)
 
 
 def _take_metadata(copy: Event, event: Event) -> bool:
@@ -218,19 +238,8 @@ def _take_metadata(copy: Event, event: Event) -> bool:
             continue
         if type(value) not in _UNCHANGED:
             return False
-        msgspec.structs.force_setattr(copy, name, value)
+        force_setattr(copy, name, value)
     return True
-
-
-def _decode_quickly(cls: type[Event], data: str, metadata: str | None) -> Event:
-    plan = _plan(cls)
-    event = plan.decode(data)
-    if metadata and plan.decode_metadata:
-        found = plan.decode_metadata(metadata)
-        for name in plan.metadata_fields:
-            # The instance is not published yet, so nobody sees it change.
-            msgspec.structs.force_setattr(event, name, getattr(found, name))
-    return event
 
 
 def _decode_slowly(cls: type[Event], data: str, metadata: str | None) -> Event:

@@ -23,9 +23,11 @@ from messagedb_agent.errors import EncodingError
 MAX_DEPTH = 200
 """Deeper nesting is refused: JSON parsers, PostgreSQL's among them, recurse."""
 
-_LEAD = "\ufdd0"
+LEAD = "\ufdd0"
+"""What escapes begin with: a stored text that has it must be read by `from_json`."""
+
 _UNSAFE = re.compile("[\x00\ud800-\udfff\ufdd0]")
-_ESCAPE = re.compile(f"{_LEAD}([0-9A-F]{{4}})")
+_ESCAPE = re.compile(f"{LEAD}([0-9A-F]{{4}})")
 _INT64 = 1 << 63
 _LARGE_FLOAT = 1e16
 
@@ -34,7 +36,7 @@ _REFUSED = (UnicodeEncodeError, OverflowError, RecursionError, TypeError, ValueE
 # What the C encoder writes in a way that JSONB would refuse or change, or that may stand for
 # such a thing. Finding one only means to look closer. What can be found as it is, is sought one by
 # one, which is many times quicker than a pattern of all of them.
-_NEGATIVE_ZERO, _NUL, _LEAD_BYTES = b"-0.0", b"\\u0000", _LEAD.encode()
+_NEGATIVE_ZERO, _NUL, _LEAD_BYTES = b"-0.0", b"\\u0000", LEAD.encode()
 # A number with an exponent, or of nineteen digits, where a value begins. It is sought in a copy of
 # few letters (x: before a value, 0: digit or sign), where `re` can skip to what it begins with.
 _SUSPECT_NUMBER = re.compile(rb"x0(?:0*(?:\.0+)?e|0{18})")
@@ -64,7 +66,7 @@ def to_json(value: Any) -> str:
 def from_json(text: str) -> Any:
     """The value that `to_json` wrote, or that any other program did."""
     value = _decode(text)
-    return unescape(value) if _LEAD in text else value
+    return unescape(value) if LEAD in text else value
 
 
 def canonical(value: Any) -> bytes:
@@ -88,11 +90,6 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical(value)).hexdigest()
 
 
-def is_escaped(text: str) -> bool:
-    """Whether a stored text holds escapes, so that it must be read by `from_json`."""
-    return _LEAD in text
-
-
 def in_stored_order(text: str) -> str:
     """A text of `to_json`, with the keys of inner objects in the order that JSONB gives them."""
     if text.count("{") <= 1:
@@ -104,7 +101,7 @@ def in_stored_order(text: str) -> str:
 def unescape(value: Any) -> Any:
     """Undo the escapes within a decoded value."""
     if isinstance(value, str):
-        return _unescape_text(value) if _LEAD in value else value
+        return _unescape_text(value) if LEAD in value else value
     if isinstance(value, list):
         return [unescape(item) for item in value]
     if isinstance(value, dict):
@@ -169,7 +166,7 @@ def _escaped(value: Any, depth: int) -> Any:
     if isinstance(value, str):
         return _escape_text(value)
     if isinstance(value, int):
-        return int(value) if -_INT64 <= value < _INT64 else f"{_LEAD}i{value:x}"
+        return int(value) if -_INT64 <= value < _INT64 else f"{LEAD}i{value:x}"
     if isinstance(value, float):
         return _escape_float(float(value))
     if depth >= MAX_DEPTH:
@@ -189,7 +186,7 @@ def _escaped(value: Any, depth: int) -> Any:
 def _escape_text(text: str) -> str:
     if text.isascii() and "\x00" not in text:
         return text
-    return _UNSAFE.sub(lambda match: f"{_LEAD}{ord(match[0]):04X}", text)
+    return _UNSAFE.sub(lambda match: f"{LEAD}{ord(match[0]):04X}", text)
 
 
 def _escape_key(key: object) -> str:
@@ -202,16 +199,16 @@ def _escape_key(key: object) -> str:
 
 def _escape_float(value: float) -> float | str:
     if not math.isfinite(value) or abs(value) >= _LARGE_FLOAT:
-        return f"{_LEAD}f{value!r}"
+        return f"{LEAD}f{value!r}"
     if value == 0 and math.copysign(1, value) < 0:
-        return f"{_LEAD}f-0.0"
+        return f"{LEAD}f-0.0"
     return value
 
 
 def _unescape_text(text: str) -> Any:
-    if text.startswith(f"{_LEAD}i"):
-        return int(text.removeprefix(f"{_LEAD}i"), 16)
-    if text.startswith(f"{_LEAD}f"):
+    if text.startswith(f"{LEAD}i"):
+        return int(text.removeprefix(f"{LEAD}i"), 16)
+    if text.startswith(f"{LEAD}f"):
         return float(text[2:])
     return _unescape_key(text)
 
