@@ -75,8 +75,24 @@ def test_a_worker_takes_a_part_of_what_it_has_room_for(queue: MessageDBClient, d
             taken.append(count(queue, "doing"))
         return taken
 
-    # Two of eight places; then one of six, of five, and so on.
-    assert working(dsn, 8, work) == [2, 2, 3, 4, 5, 6, 7, 8]
+    # Two of eight places; then one of six, of five and of four; then what is left.
+    assert working(dsn, 8, work) == [2, 2, 3, 4, 5, 8, 8, 8]
+
+
+def test_a_busy_worker_asks_once_for_places_that_become_free_together(
+    queue: MessageDBClient, dsn: str
+) -> None:
+    give(queue, 12)
+
+    async def work(jobs: Jobs, worker: int) -> int:
+        running = [await fetch(jobs, worker) for _ in range(8)]
+        fetching = asyncio.create_task(fetch(jobs, worker))
+        for job in running[:3]:
+            await jobs.finish_job(job, Status.SUCCEEDED, delete_job=True)
+        await fetching
+        return count(queue, "doing")
+
+    assert working(dsn, 8, work) == 8
 
 
 def test_what_ended_is_gone_once_its_worker_has_left(queue: MessageDBClient, dsn: str) -> None:

@@ -16,11 +16,7 @@ _FETCH = "SELECT * FROM fetch_jobs(%(queues)s::varchar[], %(worker)s, %(most)s, 
 _PUT_BACK = "SELECT put_back(%(job)s)"
 
 _MOMENT_SECONDS = 0.008
-"""
-How long a job that is done waits for a fetch to take the news along, and a fetch for more room.
-
-Where many jobs run, many end at about the same time.
-"""
+"""How long what is done waits for a fetch to take the news along, and that for more room."""
 
 _SHARE = 4
 """A worker takes a fourth of what it has room for at once: others may have nothing to do."""
@@ -58,13 +54,19 @@ class Jobs(JobManager):
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
         """See `JobManager`."""
         if not self._fetched:
-            if self._occupied:
-                await asyncio.sleep(_MOMENT_SECONDS)
-            free = self._concurrency - len(self._occupied)
-            rows = await self._fetch(queues, worker_id, max(min(free, _SHARE), free // _SHARE))
+            rows = await self._fetch(queues, worker_id, await self._room())
             self._fetched += (_FetchedJob.from_row(row) for row in rows)
             self._occupied |= {row["id"] for row in rows}
         return self._fetched.popleft() if self._fetched else None
+
+    async def _room(self) -> int:
+        """How many jobs to ask for."""
+        free = self._concurrency - len(self._occupied)
+        if free * 2 >= self._concurrency:
+            return max(1, free // _SHARE)
+        # Where many jobs run, many end at about the same time.
+        await asyncio.sleep(_MOMENT_SECONDS)
+        return self._concurrency - len(self._occupied)
 
     async def finish_job(self, job: Job, status: Status, delete_job: bool) -> None:  # noqa: FBT001 - as in `JobManager`
         """See `JobManager`."""
