@@ -292,3 +292,29 @@ def test_a_message_joins_the_transaction_that_began_its_thread(
         connection.commit()
 
     assert client.version(f"client:v0-{thread}") == 2
+
+
+def test_sessions_that_are_made_ready_leave_no_event_behind(message_db: dict[str, Any]) -> None:
+    are_ready = (
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE application_name = 'ready' AND query LIKE '%get_stream_messages%'"
+    )
+    count = "SELECT count(*) FROM message_store.messages"
+    with psycopg.connect(autocommit=True, **message_db) as onlooker:
+        before = onlooker.execute(count).fetchone()
+        settings = {**message_db, "application_name": "ready"}
+        with MessageDBClient(settings, min_connections=3) as client:
+            wait_until(lambda: onlooker.execute(are_ready).fetchone() == (3,))
+
+            assert onlooker.execute(count).fetchone() == before
+            client.health_check()
+
+
+def test_sessions_that_can_not_be_made_ready_tell_why_when_they_are_used(
+    server: NewDatabase,
+) -> None:
+    with (
+        MessageDBClient({"dbname": server()}, min_connections=1) as client,
+        pytest.raises(SchemaMissingError, match="db install"),
+    ):
+        client.version(new_stream())

@@ -52,9 +52,10 @@ class MessageDBClient:
     `conninfo` are libpq parameters (host, port, dbname, user, password, sslmode, …). When
     the server goes away, an operation waits up to `patience_seconds` for it, telling
     `on_wait` once and asking `revive` to bring it back; a write that may or may not have been
-    committed is looked up by its ids. `min_connections` are opened at once and kept. Of
-    `max_connections` transactions leave one to all else; so with fewer than two, nothing can be
-    recorded beside a transactional tool. Who waits for events is told of appends.
+    committed is looked up by its ids. `min_connections` are opened at once and kept; where
+    there are any, all are made ready before they are used. Of `max_connections` transactions leave
+    one to all else; so with fewer than two, nothing can be recorded beside a transactional tool.
+    Who waits for events is told of appends.
 
     Safe to share between threads. Close it, or use it as a context manager.
     """
@@ -83,6 +84,7 @@ class MessageDBClient:
             min_size=min_connections,
             max_size=max_connections,
             reconnect_timeout=0,
+            configure=operations.warm_up if min_connections else None,
             open=False,
             name="messagedb-agent",
         )

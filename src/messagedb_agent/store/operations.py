@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from itertools import chain
 from typing import Any, LiteralString, NamedTuple
 
 import psycopg
 
-from messagedb_agent.events.base import RecordedEvent
+from messagedb_agent.events.base import RecordedEvent, UnknownEvent
 from messagedb_agent.events.codec import EncodedEvent, EventRow, encode
 from messagedb_agent.store.base import DEFAULT_BATCH_SIZE, NO_STREAM, NewEvent
 from messagedb_agent.store.statements import array, ask
@@ -56,6 +57,8 @@ _STREAMS_WITH: LiteralString = """
         LIMIT 1
     ) AS found
 """
+
+_WARM_UP = "warmUp:v0-session"
 
 _VERSION: LiteralString = "SELECT message_store.stream_version($1)"
 
@@ -116,6 +119,20 @@ def _rows(batch: Batch) -> Iterator[tuple[Any, ...]]:
     for new, row in zip(batch.events, batch.encoded, strict=True):
         yield (batch.stream_name, new.id, row.type, row.data, row.metadata, expected)
         expected = None
+
+
+def warm_up(connection: psycopg.Connection[Any]) -> None:
+    """
+    Have a new session compile Message DB's functions, which takes it as long as several turns.
+
+    What is written for that is rolled back at once.
+    """
+    written = Batch.of(_WARM_UP, [NewEvent(event=UnknownEvent(type_name="WarmUp", data={}))])
+    # Where it fails, whoever uses the session is told why.
+    with suppress(psycopg.Error):
+        with connection.transaction(force_rollback=True):
+            append_events(connection, written)
+        read_page(connection, _WARM_UP, 0)
 
 
 def find_events(

@@ -45,13 +45,14 @@ def run(options: argparse.Namespace) -> int:
         conninfo.update(worker_conninfo(given, name))
         return conninfo
 
-    connections = min(options.concurrency, options.connections)
+    connections = min(options.concurrency, options.connections) + _SPARE_CONNECTIONS
     with (
         tool_servers(options, config) as servers,
         writer(
             config,
+            # All at once: the first of many threads would wait for them.
             min_connections=connections,
-            max_connections=connections + _SPARE_CONNECTIONS,
+            max_connections=connections,
             settings=adapted,
         ) as store,
         Announcer(store) as announcer,
