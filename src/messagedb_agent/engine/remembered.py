@@ -16,7 +16,7 @@ from messagedb_agent.projections.base import Projected
 from messagedb_agent.projections.thread_state import ThreadState
 from messagedb_agent.store.base import EventStore
 
-MOST_EVENTS = 50_000
+MOST_EVENTS = 200_000
 """How long all remembered threads are together; longer ones have their snapshots."""
 
 

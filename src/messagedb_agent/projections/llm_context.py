@@ -30,7 +30,7 @@ from messagedb_agent.projections.messages import (
     ToolResult,
     UserMessage,
 )
-from messagedb_agent.projections.tool_calls import TOOL_CALLS, ToolCalls, named, respond
+from messagedb_agent.projections.tool_calls import TOOL_CALLS, ToolCalls, asked_for, named
 
 NO_RESULT = "No result was recorded for this tool call."
 
@@ -114,7 +114,7 @@ def _answer(state: LLMContext, event: LLMResponseReceived) -> LLMContext:
     asked: tuple[ToolCall, ...] = ()
     if event.tool_calls:
         asked = named(event.tool_calls)
-        calls = respond(calls, event)
+        calls = asked_for(calls, asked)
     message = AssistantMessage(
         event.response_text,
         asked,

@@ -117,14 +117,16 @@ class ToolCalls(msgspec.Struct, frozen=True, gc=False):
         return ToolCalls((changed,), self.grants)
 
 
-def respond(state: ToolCalls, event: LLMResponseReceived) -> ToolCalls:
-    """The calls of this response in place of those of the one before."""
+def asked_for(state: ToolCalls, calls: tuple[ToolCall, ...]) -> ToolCalls:
+    """These calls, which all have ids, in place of those of the response before."""
+    states = [CallState(call, index, call.arguments) for index, call in enumerate(calls)]
+    return ToolCalls(tuple(states), state.grants)
+
+
+def _respond(state: ToolCalls, event: LLMResponseReceived) -> ToolCalls:
     if not event.tool_calls and not state.calls:
         return state
-    calls = [
-        CallState(call, index, call.arguments) for index, call in enumerate(named(event.tool_calls))
-    ]
-    return ToolCalls(tuple(calls), state.grants)
+    return asked_for(state, named(event.tool_calls))
 
 
 def named(calls: tuple[ToolCall, ...]) -> tuple[ToolCall, ...]:
@@ -246,7 +248,7 @@ TOOL_CALLS: Projection[ToolCalls] = Projection(
     version=3,
     initial=ToolCalls(),
     handlers={
-        LLMResponseReceived: respond,
+        LLMResponseReceived: _respond,
         ToolExecutionRequested: _claim,
         ToolExecutionStarted: _start,
         ToolApprovalRequested: _ask,

@@ -81,7 +81,9 @@ def _claim(state: Turn, _event: LLMCallRequested | LLMCallStarted) -> Turn:
 
 
 def _answer(state: Turn, event: LLMResponseReceived) -> Turn:
-    calls = event.tool_calls
+    calls, longest_ms = event.tool_calls, state.longest_ms
+    if event.latency_ms is not None and event.latency_ms > longest_ms:
+        longest_ms = event.latency_ms
     return Turn(
         claims=state.claims,
         steps=state.steps,
@@ -89,7 +91,7 @@ def _answer(state: Turn, event: LLMResponseReceived) -> Turn:
         used=state.used.append((event.model_name, event.token_usage)),
         repeats=state.repeats + 1 if calls and _are_same(calls, state.last_calls) else 0,
         last_calls=calls,
-        longest_ms=max(state.longest_ms, event.latency_ms or 0),
+        longest_ms=longest_ms,
         stop_reason=event.stop_reason,
     )
 
@@ -119,8 +121,10 @@ def _run_tool(state: Turn, _event: ToolExecutionRequested) -> Turn:
 
 
 def _end_tool(state: Turn, event: ToolExecutionCompleted | ToolExecutionFailed) -> Turn:
-    milliseconds = event.execution_time_ms or 0
-    return state if milliseconds <= state.longest_ms else replace(state, longest_ms=milliseconds)
+    milliseconds = event.execution_time_ms
+    if milliseconds is None or milliseconds <= state.longest_ms:
+        return state
+    return replace(state, longest_ms=milliseconds)
 
 
 def _ask_to_stop(state: Turn, _event: TurnInterruptRequested) -> Turn:

@@ -33,7 +33,7 @@ class StoreConnection(psycopg.Connection[Row]):
 
     def ask(self, query: LiteralString, parameters: Sequence[Parameter]) -> list[Row]:
         """The rows of a statement, which is prepared once."""
-        values = [_dumped(value) for value in parameters]
+        values = _dumped(parameters)
         with self.lock:
             try:
                 return self._run(query, values)
@@ -88,10 +88,11 @@ def _element(value: Parameter) -> str:
     return f'"{escaped}"'
 
 
-def _dumped(value: Parameter) -> bytes | None:
-    if value is None:
-        return None
-    data = str(value).encode()
-    if b"\0" in data:
-        raise psycopg.DataError("PostgreSQL text can not have NUL characters")
-    return data
+def _dumped(parameters: Sequence[Parameter]) -> list[bytes | None]:
+    values: list[bytes | None] = []
+    for value in parameters:
+        data = None if value is None else str(value).encode()
+        if data is not None and b"\0" in data:
+            raise psycopg.DataError("PostgreSQL text can not have NUL characters")
+        values.append(data)
+    return values
