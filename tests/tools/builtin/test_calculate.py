@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import math
 import operator
-import time
 from collections.abc import Callable
 
 import pytest
@@ -124,15 +123,10 @@ def test_arithmetic_is_pythons(expression: str, value: Number) -> None:
         ("\ud800", "unexpected"),
     ],
 )
-def test_what_has_no_bounded_value_is_a_clear_error_at_once(
-    expression: str, complaint: str
-) -> None:
-    began = time.process_time()
-
+def test_what_has_no_bounded_value_is_a_clear_error(expression: str, complaint: str) -> None:
     with pytest.raises(ToolError, match=complaint) as raised:
         evaluate(expression)
 
-    assert time.process_time() - began < 0.1
     assert len(str(raised.value)) < 300
 
 
