@@ -6,10 +6,8 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from messagedb_agent.cli.leaving import leave
+from messagedb_agent.cli.leaving import EXIT_INTERRUPTED, leave
 from messagedb_agent.engine.thread import AgentThread
-
-EXIT_INTERRUPTED = 130
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import os
 import sys
 from typing import NoReturn
 
+EXIT_INTERRUPTED = 130
 _PROGRAMS = "messagedb_agent.tools.builtin.process"
 
 

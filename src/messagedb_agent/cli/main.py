@@ -9,10 +9,8 @@ from types import FrameType
 from typing import NoReturn
 
 from messagedb_agent.cli.garbage import collect_rarely
-from messagedb_agent.cli.leaving import leave
+from messagedb_agent.cli.leaving import EXIT_INTERRUPTED, leave
 from messagedb_agent.errors import AgentError
-
-EXIT_INTERRUPTED = 130
 
 
 def entry_point() -> NoReturn:
