@@ -12,6 +12,7 @@ import re
 import selectors
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -37,7 +38,17 @@ _URL_WITH_PASSWORD = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
 
 _groups: set[int] = set()
 """The process groups of the programs that run."""
-os.register_at_fork(after_in_child=_groups.clear)
+_starting = threading.RLock()
+"""Held from before a program begins until its group is known; a signal may come in between."""
+
+
+def _have_none() -> None:
+    global _starting  # noqa: PLW0603 - whoever held it is not there in a child that was forked
+    _starting = threading.RLock()
+    _groups.clear()
+
+
+os.register_at_fork(after_in_child=_have_none)
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,8 +113,9 @@ def run(
     process group ends with it. Raises `ToolError` when it can't be started.
     """
     began = time.monotonic()
-    process = _start(argv, cwd)
-    _groups.add(process.pid)
+    with _starting:
+        process = _start(argv, cwd)
+        _groups.add(process.pid)
     streams = (HeadAndTail(MAX_STREAM_BYTES), HeadAndTail(MAX_STREAM_BYTES))
     with process, _Pipes(process, streams, progress) as pipes:
         try:
@@ -135,6 +147,9 @@ def end_programs() -> None:
     The thread that looks after a program ends with the process, perhaps before it has ended the
     program. Those that don't go when they are asked to are killed after half a second.
     """
+    if _starting.acquire(timeout=_LEAVING_SECONDS):
+        # Only to know of the one that was about to begin.
+        _starting.release()
     for group in tuple(_groups):
         _signal_group(group, signal.SIGTERM)
     deadline = time.monotonic() + _LEAVING_SECONDS
