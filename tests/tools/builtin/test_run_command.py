@@ -252,10 +252,12 @@ def test_what_can_not_be_run_is_told(
 def test_no_descriptor_and_no_zombie_is_left(call: Call) -> None:
     pid = int(call(run_command, argv=["sh", "-c", "echo $$"])["stdout"])
     before = len(list(Path("/dev/fd").iterdir()))
-    for _ in range(5):
+    rounds = 20
+    for _ in range(rounds):
         call(run_command, argv=["true"])
 
-    assert len(list(Path("/dev/fd").iterdir())) == before
+    # Threads that earlier tests left behind open and close some, too.
+    assert abs(len(list(Path("/dev/fd").iterdir())) - before) < rounds / 2
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
 
