@@ -138,8 +138,14 @@ class Follower:
 
     def _pass_on(self, piece: Piece) -> None:
         """What a tool says counts while its call is open."""
-        if any(call.call.id == piece.tool_call_id for call in self.state.calls.open):
+        if not self._is_open(piece.tool_call_id):
+            # It may have begun since the last look.
+            self.look()
+        if self._is_open(piece.tool_call_id):
             self._on_progress(ToolProgress(piece.tool_call_id, piece.tool_name, piece.text))
+
+    def _is_open(self, call_id: str) -> bool:
+        return any(call.call.id == call_id for call in self.state.calls.open)
 
 
 class _Answer:

@@ -138,12 +138,12 @@ class Announcer:
                 return
 
     def _send(self, streams: list[str], pieces: list[tuple[str, Piece]]) -> None:
-        hints = [
+        # Events first: pieces belong to what they tell of.
+        hints = [hint for name in streams for hint in about(name)]
+        hints += [
             (channel_of(name), json.dumps(msgspec.to_builtins(piece)))
             for name, piece in _joined(pieces)
         ]
-        for name in streams:
-            hints += about(name)
         if not hints:
             return
         try:
