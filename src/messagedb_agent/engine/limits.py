@@ -11,6 +11,7 @@ from messagedb_agent.events.system import LimitReached
 from messagedb_agent.llm.prices import Price
 from messagedb_agent.projections.next_step import Decider, Decision, Record
 from messagedb_agent.projections.thread_state import ThreadState
+from messagedb_agent.projections.turn import Turn
 
 DEFAULT_MAX_STEPS = 100
 DEFAULT_MAX_REPEATS = 5
@@ -69,31 +70,26 @@ def within(limits: Limits, elapsed: Callable[[], float] = no_time) -> Decider:
     `elapsed` gives the seconds since the run began.
     """
 
+    measures: tuple[tuple[str, Callable[[Turn], float], float | None], ...] = (
+        ("max_steps", lambda turn: turn.steps, limits.max_steps),
+        ("max_tokens", lambda turn: turn.tokens, limits.max_tokens),
+        ("max_cost", lambda turn: _cost(turn, limits.price), limits.max_cost),
+        ("max_repeats", lambda turn: turn.repeats, limits.max_repeats),
+        ("max_step_seconds", lambda turn: turn.longest_ms / 1000, limits.max_step_seconds),
+        ("max_seconds", lambda _turn: elapsed(), limits.max_seconds),
+    )
+    bounds = [(name, used, bound) for name, used, bound in measures if bound is not None]
+
     def decider(state: ThreadState) -> Decision | None:
         if not (state.calls.open or state.context.wants_answer):
             return None
-        used: tuple[tuple[str, float, float | None], ...] = (
-            ("max_steps", state.turn.steps, limits.max_steps),
-            ("max_tokens", _tokens(state, limits), limits.max_tokens),
-            ("max_cost", _cost(state, limits), limits.max_cost),
-            ("max_repeats", state.turn.repeats, limits.max_repeats),
-            ("max_step_seconds", state.turn.longest_ms / 1000, limits.max_step_seconds),
-            ("max_seconds", elapsed(), limits.max_seconds),
-        )
-        for name, value, maximum in used:
-            if maximum is not None and value >= maximum:
+        for name, used, maximum in bounds:
+            if (value := used(state.turn)) >= maximum:
                 return Record((LimitReached(limit=name, value=value, maximum=maximum),))
         return None
 
     return decider
 
 
-def _tokens(state: ThreadState, limits: Limits) -> int:
-    return 0 if limits.max_tokens is None else state.turn.tokens
-
-
-def _cost(state: ThreadState, limits: Limits) -> float:
-    if limits.max_cost is None or limits.price is None:
-        return 0.0
-    price = limits.price
-    return sum(price(name, usage) or 0.0 for name, usage in state.turn.used)
+def _cost(turn: Turn, price: Price | None) -> float:
+    return 0.0 if price is None else sum(price(name, usage) or 0.0 for name, usage in turn.used)

@@ -69,12 +69,13 @@ def recipe(context: LLMContext, upto_position: int, digest: ContextDigest) -> di
     """
     configuration = context.configuration
     sha256 = configuration.sha256 if configuration else ""
+    # In the order of JSONB, so that nobody has to put the keys in order.
     return {
-        "upto_position": upto_position,
-        "projection": LLM_CONTEXT.name,
-        "projection_version": LLM_CONTEXT.version,
-        "message_count": len(context.messages),
-        "configuration_sha256": sha256,
-        "tools_sha256": digest_of_tools(configuration) if configuration else "",
         "sha256": digest.of(context.messages, sha256),
+        "projection": LLM_CONTEXT.name,
+        "tools_sha256": digest_of_tools(configuration) if configuration else "",
+        "message_count": len(context.messages),
+        "upto_position": upto_position,
+        "projection_version": LLM_CONTEXT.version,
+        "configuration_sha256": sha256,
     }

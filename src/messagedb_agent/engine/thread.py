@@ -137,7 +137,6 @@ class AgentThread:
     def advance(self, step: Step, state: ThreadState | None) -> Yielded:
         """Let a step act; see `interrupt`."""
         self._acting = True
-        self._watch.add(self._watched)
         try:
             return step.send(state)
         finally:
@@ -234,6 +233,7 @@ class AgentThread:
                 self._contents,
             )
         self._began = time.monotonic()
+        self._watch.add(self._watched)
         try:
             stop = self._run_to_its_end(self._loop)
         except (ThreadBusyError, ClaimLostError, RunHandedOverError, RunDeferredError):

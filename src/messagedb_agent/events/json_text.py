@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -95,7 +95,8 @@ def in_stored_order(text: str) -> str:
     if text.count("{") <= 1:
         return text
     value = _decode(text)
-    return _encode(_ordered(value)).decode() if type(value) in _NESTED else text
+    inner = value.values() if type(value) is dict else (value,)
+    return text if _are_ordered(inner) else _encode(_ordered(value)).decode()
 
 
 def unescape(value: Any) -> Any:
@@ -107,6 +108,19 @@ def unescape(value: Any) -> Any:
     if isinstance(value, dict):
         return {_unescape_key(key): unescape(item) for key, item in value.items()}
     return value
+
+
+def _are_ordered(values: Iterable[Any]) -> bool:
+    for value in values:
+        if type(value) in _NESTED:
+            items = value
+            if type(value) is dict:
+                if [*value] != _keys_in_jsonb(value):
+                    return False
+                items = value.values()
+            if not (_NESTED.isdisjoint(map(type, items)) or _are_ordered(items)):
+                return False
+    return True
 
 
 def _ordered(value: Any) -> Any:
@@ -135,7 +149,8 @@ def _encoded(value: Any, encoder: Callable[[Any], bytes]) -> bytes:
         text = encoder(value)
     except _REFUSED:
         text = b""
-    shallow = text.count(b"[") + text.count(b"{") <= MAX_DEPTH
+    # What is opened has to be closed, and most texts are short.
+    shallow = len(text) <= 2 * MAX_DEPTH or text.count(b"[") + text.count(b"{") <= MAX_DEPTH
     if text and shallow and not _is_suspect(text, value):
         return text
     return encoder(_escaped(value, 0))

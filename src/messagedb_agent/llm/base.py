@@ -37,9 +37,10 @@ class ModelRequest(msgspec.Struct, frozen=True, kw_only=True):
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens of one call. `input_tokens` includes what was read from or written to a cache."""
 
+    # In the order of JSONB, as in `recipe`.
     input_tokens: int = 0
-    output_tokens: int = 0
     total_tokens: int = 0
+    output_tokens: int = 0
     cache_read_tokens: int | None = None
     cache_write_tokens: int | None = None
 

@@ -62,14 +62,15 @@ class AppendOnly(Sequence[T], Generic[T]):
     @overload
     def __getitem__(self, index: slice) -> Sequence[T]: ...
     def __getitem__(self, index: int | slice) -> T | Sequence[T]:
-        if isinstance(index, slice):
-            start, stop, step = index.indices(self._length)
-            if step > 0:
-                return self._items[start:stop:step]
-            return [self._items[place] for place in range(start, stop, step)]
-        if not -self._length <= index < self._length:
-            raise IndexError(index)
-        return self._items[index % self._length]
+        length = self._length
+        if isinstance(index, int):
+            if not -length <= index < length:
+                raise IndexError(index)
+            return self._items[index if index >= 0 else length + index]
+        start, stop, step = index.indices(length)
+        if step > 0:
+            return self._items[start:stop:step]
+        return [self._items[place] for place in range(start, stop, step)]
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, AppendOnly):

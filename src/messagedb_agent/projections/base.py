@@ -70,9 +70,13 @@ class Combined(Projection[T], Generic[T], frozen=True, kw_only=True):
         state = self.initial if start is None else start
         # Putting the parts together after each event would cost more than most handlers do.
         parts = list(msgspec.structs.astuple(state))
-        find = self.routes.get
+        routes = self.routes
         for event in events:
-            for place, handler in find(type(event), ()):
+            try:
+                route = routes[type(event)]
+            except KeyError:
+                continue
+            for place, handler in route:
                 parts[place] = handler(parts[place], event)
         return type(state)(*parts)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
+from typing import Any
+
 import msgspec
 
 from messagedb_agent.events.agent import LLMResponseReceived
@@ -18,22 +21,22 @@ class TokenUsage(msgspec.Struct, frozen=True, gc=False):
     cache_write_tokens: int = 0
 
 
+_COUNTS = itemgetter("input_tokens", "output_tokens", "total_tokens")
+
+
 def _add(state: TokenUsage, event: LLMResponseReceived) -> TokenUsage:
     usage = event.token_usage
-    if not usage or not isinstance(usage, dict):
-        return state
-    get = usage.get
-    read, written, total = get("input_tokens", 0), get("output_tokens", 0), get("total_tokens", 0)
-    cached, kept = get("cache_read_tokens", 0), get("cache_write_tokens", 0)
+    read = written = total = cached = kept = 0
     try:
+        read, written, total = _COUNTS(usage)
+        if len(usage) > 3:
+            cached, kept = usage.get("cache_read_tokens", 0), usage.get("cache_write_tokens", 0)
         # One look at the sum is cheaper than one at each number, and a long thread has many.
         are_numbers = type(read + written + total + cached + kept) is int
-    except TypeError:
+    except (KeyError, TypeError):
         are_numbers = False
     if not are_numbers:
-        # Earlier programs and foreign servers put other things there.
-        found = (read, written, total, cached, kept)
-        read, written, total, cached, kept = [n if isinstance(n, int) else 0 for n in found]
+        read, written, total, cached, kept = _whole_numbers(usage)
     return TokenUsage(
         state.input_tokens + read,
         state.output_tokens + written,
@@ -41,6 +44,12 @@ def _add(state: TokenUsage, event: LLMResponseReceived) -> TokenUsage:
         state.cache_read_tokens + cached,
         state.cache_write_tokens + kept,
     )
+
+
+def _whole_numbers(usage: Any) -> list[int]:
+    """Those of a count as earlier programs and foreign servers gave it; 0 for all else."""
+    found = map(usage.get if isinstance(usage, dict) else {}.get, TokenUsage.__struct_fields__)
+    return [number if isinstance(number, int) else 0 for number in found]
 
 
 USAGE: Projection[TokenUsage] = Projection(

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, Self, TypeVar
 
 import psycopg
-from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from messagedb_agent.errors import StoreUnavailableError
 from messagedb_agent.events.base import RecordedEvent
@@ -18,17 +16,14 @@ from messagedb_agent.store import operations
 from messagedb_agent.store.appends import append_after, append_once, append_within
 from messagedb_agent.store.archive.pages import Archive
 from messagedb_agent.store.base import DEFAULT_BATCH_SIZE, NO_STREAM, NewEvent, ThreadLock
-from messagedb_agent.store.connections import (
-    CONNECT_TIMEOUT_SECONDS,
-    connection_settings,
-    writing_within_only,
-)
+from messagedb_agent.store.connections import connection_settings, writing_within_only
 from messagedb_agent.store.faults import is_connection_lost, translate
 from messagedb_agent.store.group_commit import GroupCommit
 from messagedb_agent.store.herald import Herald
 from messagedb_agent.store.locks import ThreadLocks
 from messagedb_agent.store.operations import Batch
 from messagedb_agent.store.patience import OnWait, Patience, Vigil
+from messagedb_agent.store.pool import StorePool
 from messagedb_agent.store.quick import unreachable
 from messagedb_agent.store.statements import StoreConnection, ask
 
@@ -41,8 +36,6 @@ DEFAULT_PATIENCE_SECONDS = 30.0
 
 TRANSACTION_PATIENCE_SECONDS = 30.0
 """How long a transaction is waited for while others keep their connections."""
-
-_POOL_PATIENCE_SECONDS = 0.25
 
 
 class MessageDBClient:
@@ -78,15 +71,11 @@ class MessageDBClient:
         self._commits = GroupCommit(self._append_together)
         self._archive = Archive()
         self._herald = Herald(self._locks.lend, self._locks.holds)
-        self._pool = ConnectionPool(
-            connection_class=StoreConnection,
-            kwargs={"autocommit": True, **self._settings},
-            min_size=min_connections,
-            max_size=max_connections,
-            reconnect_timeout=0,
-            configure=operations.warm_up if min_connections else None,
-            open=False,
-            name="messagedb-agent",
+        self._pool = StorePool(
+            self._settings,
+            self._connect,
+            min_connections=min_connections,
+            max_connections=max_connections,
         )
         self._transactions = threading.BoundedSemaphore(max(1, max_connections - 1))
 
@@ -103,7 +92,7 @@ class MessageDBClient:
             self._locks.open()
         except psycopg.Error as error:
             raise self._unreachable(error) from error
-        self._pool.open(wait=False)
+        self._pool.open()
 
     def close(self) -> None:
         """Give all connections back; waiting operations stop waiting."""
@@ -150,7 +139,7 @@ class MessageDBClient:
         return recorded
 
     def _append_together(self, batches: Sequence[Batch]) -> list[tuple[RecordedEvent, ...]]:
-        with self.connection() as connection, self._vigil.over(connection):
+        with self._pool.lent() as connection, self._vigil.over(connection):
             return operations.append_events(connection, *batches)
 
     def read(
@@ -222,7 +211,7 @@ class MessageDBClient:
         """
         with (
             self._turn(),
-            self.connection() as connection,
+            self._pool.lent() as connection,
             self._herald.transaction(connection),
             writing_within_only(connection),
             ExitStack() as ending,
@@ -243,48 +232,31 @@ class MessageDBClient:
         finally:
             self._transactions.release()
 
-    @contextmanager
-    def connection(self) -> Iterator[psycopg.Connection[Any]]:
+    def connection(self) -> AbstractContextManager[psycopg.Connection[Any]]:
         """A pooled connection in autocommit mode, given back when the block ends."""
-        connection = self._borrow()
-        try:
-            yield connection
-        finally:
-            self._pool.putconn(connection)
+        return self._pool.lent()
 
     def _unreachable(self, error: psycopg.Error) -> StoreUnavailableError:
         if error.sqlstate:
             return StoreUnavailableError(str(translate(error)))
         return StoreUnavailableError(unreachable(self._settings, str(error)))
 
-    def _borrow(self) -> StoreConnection:
-        deadline = time.monotonic() + CONNECT_TIMEOUT_SECONDS
-        while True:
-            try:
-                return self._pool.getconn(timeout=_POOL_PATIENCE_SECONDS)
-            except PoolClosed as error:
-                raise StoreUnavailableError("the event store was closed") from error
-            except PoolTimeout as error:
-                if self._pool.get_stats()["pool_size"] < self._pool.max_size:
-                    # The pool knows only that it waited; a connection of our own learns why, or
-                    # that the server is back since the pool gave up.
-                    self._connect().close()
-                if time.monotonic() > deadline:
-                    raise StoreUnavailableError(
-                        "all connections of this process stayed busy"
-                    ) from error
-
     def _perform(self, work: Callable[[psycopg.Connection[Any]], T]) -> T:
         """Run idempotent work on a pooled connection, again while the server is away."""
 
         def connected() -> T:
-            with self.connection() as connection, self._vigil.over(connection):
-                try:
-                    return work(connection)
-                except psycopg.errors.ReadOnlySqlTransaction:
-                    # Where writing was forbidden when a session began, it stays so.
-                    connection.close()
-                    raise
+            # Without context managers, which cost as much as the rows of a short statement.
+            connection = self._pool.take()
+            self._vigil.begin(connection)
+            try:
+                return work(connection)
+            except psycopg.errors.ReadOnlySqlTransaction:
+                # Where writing was forbidden when a session began, it stays so.
+                connection.close()
+                raise
+            finally:
+                self._vigil.end(connection)
+                self._pool.give_back(connection)
 
         return self._patiently(connected)
 

@@ -110,17 +110,25 @@ class Vigil:
     @contextmanager
     def over(self, connection: psycopg.Connection[Any]) -> Iterator[None]:
         """Watch the connection while the block runs."""
+        self.begin(connection)
+        try:
+            yield
+        finally:
+            self.end(connection)
+
+    def begin(self, connection: psycopg.Connection[Any]) -> None:
+        """Watch the connection until `end`."""
         with self._mutex:
             self._asked[connection] = time.monotonic()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._watch, name="vigil", daemon=True)
                 self._thread.start()
-        try:
-            yield
-        finally:
-            with self._mutex:
-                del self._asked[connection]
-                self._told.discard(connection)
+
+    def end(self, connection: psycopg.Connection[Any]) -> None:
+        """The server has answered, or the connection is gone."""
+        with self._mutex:
+            del self._asked[connection]
+            self._told.discard(connection)
 
     def _watch(self) -> None:
         while not self._closed.wait(self._tell / 4):

@@ -89,10 +89,8 @@ def _element(value: Parameter) -> str:
 
 
 def _dumped(parameters: Sequence[Parameter]) -> list[bytes | None]:
-    values: list[bytes | None] = []
-    for value in parameters:
-        data = None if value is None else str(value).encode()
-        if data is not None and b"\0" in data:
-            raise psycopg.DataError("PostgreSQL text can not have NUL characters")
-        values.append(data)
+    values = [None if value is None else str(value).encode() for value in parameters]
+    # libpq would take it for the end of the text.
+    if b"\0" in b"".join(filter(None, values)):
+        raise psycopg.DataError("PostgreSQL text can not have NUL characters")
     return values

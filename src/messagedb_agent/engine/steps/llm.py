@@ -165,11 +165,13 @@ def _response(completion: Completion, attempt: int, latency_ms: int) -> LLMRespo
 
 def _storable_blocks(blocks: tuple[JSONObject, ...]) -> tuple[JSONObject, ...] | None:
     """The provider's blocks; without them the answer is told in neutral words next time."""
+    if not blocks:
+        return None
     try:
         to_json(blocks)
     except EncodingError:
         return None
-    return blocks or None
+    return blocks
 
 
 def distinct(calls: tuple[ToolCall, ...]) -> tuple[ToolCall, ...]:
