@@ -34,16 +34,18 @@ _LARGE_FLOAT = 1e16
 _REFUSED = (UnicodeEncodeError, OverflowError, RecursionError, TypeError, ValueError)
 
 # What the C encoder writes in a way that JSONB would refuse or change, or that may stand for
-# such a thing. Finding one only means to look closer. What can be found as it is, is sought one by
-# one, which is many times quicker than a pattern of all of them.
-_NEGATIVE_ZERO, _NUL, _LEAD_BYTES = b"-0.0", b"\\u0000", LEAD.encode()
+# such a thing. Finding one only means to look closer.
+_NUL, _LEAD_BYTES = b"\\u0000", LEAD.encode()
+# Such numbers are floats, or integers of more than 32 bits. In MessagePack these begin with a byte
+# of their own, which is found many times quicker than a form of the text, and seldom in texts.
+_FLOAT, _UNSIGNED, _SIGNED = b"\xcb", b"\xcf", b"\xd3"
+# NaN and infinities are written as null, but have a form of their own there.
+_ODD_FLOAT = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]")
 # A number with an exponent, or of nineteen digits, where a value begins. It is sought in a copy of
 # few letters (x: before a value, 0: digit or sign), where `re` can skip to what it begins with.
 _SUSPECT_NUMBER = re.compile(rb"x0(?:0*(?:\.0+)?e|0{18})")
 _FEW_LETTERS = bytes.maketrans(b":,[\n123456789-E", b"xxxx0000000000e")
-# NaN and infinities are written as null. In MessagePack, where they have a form of their own, they
-# can be told from None without looking through the value in Python.
-_ODD_FLOAT = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]")
+_NEGATIVE_ZERO = b"-0.0"
 
 _NESTED = frozenset({dict, list})
 
@@ -158,21 +160,20 @@ def _encoded(value: Any, encoder: Callable[[Any], bytes]) -> bytes:
 
 def _is_suspect(text: bytes, value: Any) -> bool:
     # `find`, for `in` tries the bytes as a number first, and an exception is dear.
-    return (
-        text.find(_NEGATIVE_ZERO) >= 0
-        or text.find(_NUL) >= 0
-        or text.find(_LEAD_BYTES) >= 0
-        or text[0] in b"-0123456789"
-        or _SUSPECT_NUMBER.search(text.translate(_FEW_LETTERS)) is not None
-        or (text.find(b"null") >= 0 and _has_odd_floats(value))
-    )
-
-
-def _has_odd_floats(value: Any) -> bool:
+    if text.find(_NUL) >= 0 or text.find(_LEAD_BYTES) >= 0:
+        return True
     try:
-        return _ODD_FLOAT.search(_pack(value)) is not None
+        packed = _pack(value)
     except _REFUSED:
         return True
+    if packed.find(_FLOAT) < 0 and packed.find(_UNSIGNED) < 0 and packed.find(_SIGNED) < 0:
+        return False
+    return (
+        text.find(_NEGATIVE_ZERO) >= 0
+        or text[0] in b"-0123456789"
+        or _SUSPECT_NUMBER.search(text.translate(_FEW_LETTERS)) is not None
+        or _ODD_FLOAT.search(packed) is not None
+    )
 
 
 def _escaped(value: Any, depth: int) -> Any:

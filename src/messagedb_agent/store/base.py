@@ -24,10 +24,6 @@ MAX_ANCESTORS = 100
 """Deeper than anybody forks; streams that refer to each other in a circle end here."""
 
 
-_RANDOM_BITS = ~(0xF << 76 | 0x3 << 62)
-_VERSION_AND_VARIANT = 0x7 << 76 | 0x2 << 62
-
-
 def new_event_id() -> str:
     """
     An id for an event, given before the first attempt to write it: a UUID of version 7.
@@ -36,9 +32,9 @@ def new_event_id() -> str:
     ones would touch another page each, and PostgreSQL logs a page whole when it is first
     changed after a checkpoint.
     """
-    number = time_ns() // 1_000_000 << 80 | int.from_bytes(urandom(10))
-    digits = f"{number & _RANDOM_BITS | _VERSION_AND_VARIANT:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    digits = f"{time_ns() // 1_000_000:012x}{urandom(10).hex()}"
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-7{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
 class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
