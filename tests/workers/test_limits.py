@@ -42,6 +42,12 @@ def begin_in(queue: MessageDBClient, category: str, name: str) -> str:
     return f"{category}:v0-{name}"
 
 
+def three_for_two_slots(queue: MessageDBClient) -> tuple[Limit, Driver, list[str]]:
+    two = Limit("scripted", 2)
+    streams = [begin_in(queue, "agent", name) for name in ("one", "two", "three")]
+    return two, driver_of(queue, two), streams
+
+
 def fetch(queue: MessageDBClient, stream_name: str) -> float | None:
     """Take a thread's job out of the queue; since when it has waited for a slot."""
     with queue.connection() as connection, connection.transaction():
@@ -134,9 +140,7 @@ def test_a_slot_that_was_given_back_before_a_thread_began_to_wait_is_not_missed(
 def test_what_a_dead_worker_held_is_used_with_the_next_slot_that_is_given_back(
     queue: MessageDBClient,
 ) -> None:
-    two = Limit("scripted", 2)
-    streams = [begin_in(queue, "agent", name) for name in ("one", "two", "three")]
-    driver = driver_of(queue, two)
+    two, driver, streams = three_for_two_slots(queue)
     with slots(queue, [two], "scripted", "agent"):
         dead = held_by_another(queue, two)
         for stream in streams:
@@ -149,9 +153,7 @@ def test_what_a_dead_worker_held_is_used_with_the_next_slot_that_is_given_back(
 def test_who_is_on_the_way_to_a_slot_is_not_taken_for_another_free_one(
     queue: MessageDBClient,
 ) -> None:
-    two = Limit("scripted", 2)
-    streams = [begin_in(queue, "agent", name) for name in ("one", "two", "three")]
-    driver = driver_of(queue, two)
+    two, driver, streams = three_for_two_slots(queue)
     with slots(queue, [two], "scripted", "agent"):
         with slots(queue, [two], "scripted", "agent"):
             for stream in streams:

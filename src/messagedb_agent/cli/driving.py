@@ -93,12 +93,8 @@ def _look_up_price(result: RunResult, model_before: str) -> None:
     The answer has been read by then, and price tables need much that an SDK has loaded.
     """
     model_name = _model_of(result.state)
-    if result.stop != "done" or model_name == model_before:
-        return
-    try:
+    if result.stop == "done" and model_name != model_before:
         look_up(model_name)
-    except Exception:  # noqa: BLE001 - whoever tells the cost does it again, and says what fails
-        return
 
 
 def _model_of(state: ThreadState) -> str:
