@@ -9,7 +9,7 @@ from uuid import uuid4
 import msgspec
 import psycopg
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from messagedb_agent.events import SessionStarted, ToolExecutionCompleted, UserMessageAdded
@@ -39,6 +39,7 @@ HISTORY: tuple[Event, ...] = (
 )
 
 
+@example(history=[LLMResponseReceived(latency_ms=1)], cut=1)
 @given(history=histories() | st.lists(events(), max_size=8), cut=st.integers(0, 20))
 def test_a_snapshot_and_the_rest_of_the_stream_fold_to_the_whole(
     history: list[Event], cut: int

@@ -83,7 +83,7 @@ def _claim(state: Turn, _event: LLMCallRequested | LLMCallStarted) -> Turn:
 def _answer(state: Turn, event: LLMResponseReceived) -> Turn:
     calls, longest_ms = event.tool_calls, state.longest_ms
     if event.latency_ms is not None and event.latency_ms > longest_ms:
-        longest_ms = event.latency_ms
+        longest_ms = float(event.latency_ms)
     return Turn(
         claims=state.claims,
         steps=state.steps,
@@ -110,7 +110,7 @@ def _fail(state: Turn, event: LLMCallFailed) -> Turn:
         claimed=False,
         failure=event,
         failed_attempts=state.failed_attempts + 1,
-        longest_ms=max(state.longest_ms, event.latency_ms or 0),
+        longest_ms=max(state.longest_ms, float(event.latency_ms or 0)),
         # Earlier programs did not say; they wrote the event after their last attempt.
         halted=None if event.retryable else "failed",
     )
@@ -124,7 +124,7 @@ def _end_tool(state: Turn, event: ToolExecutionCompleted | ToolExecutionFailed) 
     milliseconds = event.execution_time_ms
     if milliseconds is None or milliseconds <= state.longest_ms:
         return state
-    return replace(state, longest_ms=milliseconds)
+    return replace(state, longest_ms=float(milliseconds))
 
 
 def _ask_to_stop(state: Turn, _event: TurnInterruptRequested) -> Turn:
