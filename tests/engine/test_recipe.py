@@ -8,18 +8,18 @@ FIRST, SECOND, OTHER = (UserMessage(text) for text in ("first", "second", "other
 
 
 def whole(*messages: Message) -> str:
-    return ContextDigest().of(AppendOnly(messages), "")
+    return ContextDigest().of(AppendOnly.of(messages), "")
 
 
 def test_a_context_that_grows_has_the_digest_of_the_whole() -> None:
-    digest, context = ContextDigest(), AppendOnly[Message]([FIRST])
+    digest, context = ContextDigest(), AppendOnly[Message].of([FIRST])
     digest.of(context, "")
 
     assert digest.of(context.append(SECOND), "") == whole(FIRST, SECOND)
 
 
 def test_what_a_lost_claim_was_about_leaves_no_trace() -> None:
-    digest, context = ContextDigest(), AppendOnly[Message]([FIRST])
+    digest, context = ContextDigest(), AppendOnly[Message].of([FIRST])
     digest.of(context.append(OTHER), "")
 
     assert digest.of(context.append(SECOND), "") == whole(FIRST, SECOND)
@@ -27,6 +27,6 @@ def test_what_a_lost_claim_was_about_leaves_no_trace() -> None:
 
 
 def test_another_configuration_gives_another_digest() -> None:
-    digest, context = ContextDigest(), AppendOnly[Message]([FIRST])
+    digest, context = ContextDigest(), AppendOnly[Message].of([FIRST])
 
     assert digest.of(context, "a") != digest.of(context, "b")

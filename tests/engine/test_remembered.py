@@ -17,6 +17,7 @@ from messagedb_agent.events import LLMCallRequested
 from messagedb_agent.events.base import RecordedEvent
 from messagedb_agent.llm.offline import OfflineModel
 from messagedb_agent.llm.scripted import ScriptedModel
+from messagedb_agent.projections.append_only import AppendOnly
 from messagedb_agent.projections.base import Projected
 from messagedb_agent.projections.thread_state import THREAD_STATE, ThreadState
 from messagedb_agent.store.memory import MemoryStore
@@ -99,7 +100,7 @@ def test_a_request_has_the_digest_that_a_process_without_memory_gives_it(store: 
     assert configuration is not None
     messages = read_state(store, STREAM).context.messages
     for recipe in recipes:
-        seen = type(messages)(messages[: recipe["message_count"]])
+        seen = AppendOnly.of(messages[: recipe["message_count"]])
         assert recipe["sha256"] == fresh.of(seen, configuration.sha256)
 
 

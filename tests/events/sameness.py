@@ -8,9 +8,13 @@ from typing import Any
 
 import msgspec
 
+from messagedb_agent.projections.append_only import AppendOnly
+
 
 def same(left: Any, right: Any) -> bool:
     """Whether two values say exactly the same; tuples count as lists, as JSON has no tuples."""
+    if isinstance(left, AppendOnly):
+        return type(left) is type(right) and same([*left], [*right])
     if isinstance(left, msgspec.Struct):
         return type(left) is type(right) and same(
             msgspec.structs.astuple(left), msgspec.structs.astuple(right)

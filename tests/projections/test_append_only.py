@@ -15,15 +15,15 @@ ITEMS = st.lists(st.integers(), max_size=8)
 
 @given(ITEMS, ITEMS)
 def test_extending_gives_what_lists_give(first: list[int], second: list[int]) -> None:
-    assert list(AppendOnly(first).extend(second)) == first + second
-    assert len(AppendOnly(first).extend(second)) == len(first + second)
+    assert list(AppendOnly.of(first).extend(second)) == first + second
+    assert len(AppendOnly.of(first).extend(second)) == len(first + second)
 
 
 @given(ITEMS, ITEMS, ITEMS)
 def test_two_branches_of_one_sequence_know_nothing_of_each_other(
     trunk: list[int], left: list[int], right: list[int]
 ) -> None:
-    start = AppendOnly(trunk)
+    start = AppendOnly.of(trunk)
 
     one, other = start.extend(left), start.extend(right)
     later = one.extend(right)
@@ -36,11 +36,11 @@ def test_two_branches_of_one_sequence_know_nothing_of_each_other(
 def test_how_it_was_put_together_makes_no_difference(
     first: list[int], more: list[list[int]]
 ) -> None:
-    grown = AppendOnly(first)
+    grown = AppendOnly.of(first)
     for items in more:
         for item in items:
             grown = grown.append(item)
-    whole = AppendOnly([*first, *(item for items in more for item in items)])
+    whole = AppendOnly.of([*first, *(item for items in more for item in items)])
 
     assert grown == whole
     assert hash(grown) == hash(whole)
@@ -48,7 +48,7 @@ def test_how_it_was_put_together_makes_no_difference(
 
 @given(ITEMS, ITEMS, st.slices(8))
 def test_it_is_read_as_a_tuple_is_read(first: list[int], rest: list[int], part: slice) -> None:
-    sequence = AppendOnly(first)
+    sequence = AppendOnly.of(first)
     sequence.extend(rest)  # shares its storage, and must not show
 
     assert list(sequence[part]) == first[part]
@@ -58,7 +58,7 @@ def test_it_is_read_as_a_tuple_is_read(first: list[int], rest: list[int], part: 
 
 @pytest.mark.parametrize("place", [2, -3])
 def test_there_is_nothing_beyond_its_ends(place: int) -> None:
-    sequence = AppendOnly([1, 2])
+    sequence = AppendOnly.of([1, 2])
     sequence.append(3)
 
     with pytest.raises(IndexError):
@@ -66,13 +66,13 @@ def test_there_is_nothing_beyond_its_ends(place: int) -> None:
 
 
 def test_extending_with_itself_doubles_it() -> None:
-    sequence = AppendOnly([1, 2])
+    sequence = AppendOnly.of([1, 2])
 
     assert list(sequence.extend(sequence)) == [1, 2, 1, 2]
 
 
 def test_a_source_that_fails_leaves_it_as_it_was() -> None:
-    sequence = AppendOnly([1])
+    sequence = AppendOnly.of([1])
 
     with pytest.raises(ZeroDivisionError):
         sequence.extend(1 // number for number in (1, 0))

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+from abc import ABCMeta
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Generic, TypeVar, overload
 
+import msgspec
+
 T = TypeVar("T")
 
-_new = object.__new__
+
+class _Meta(msgspec.StructMeta, ABCMeta):
+    """What a struct that is a `Sequence` is made by."""
 
 
-class AppendOnly(Sequence[T], Generic[T]):
+class AppendOnly(
+    msgspec.Struct, Sequence[T], Generic[T], metaclass=_Meta, frozen=True, gc=False, eq=False
+):
     """
     An immutable sequence whose `append` and `extend` cost only what they add.
 
     All generations share one growing list, of which each sees its own length. Extending an
-    older generation a second time copies it, so that no generation ever changes.
+    older generation a second time copies it, so that no generation ever changes. `of` makes
+    one of other items; a struct, because folding a long thread makes one with each message.
     """
 
-    __slots__ = ("_items", "_length")
+    _items: list[T] = []
+    _length: int = 0
 
-    def __init__(self, items: Iterable[T] = ()) -> None:
-        self._items = list(items)
-        self._length = len(self._items)
+    @classmethod
+    def of(cls, items: Iterable[T]) -> AppendOnly[T]:
+        """The sequence of these items."""
+        kept = list(items)
+        return AppendOnly(kept, len(kept))
 
     def append(self, item: T) -> AppendOnly[T]:
         """This sequence and one more item."""
@@ -33,9 +44,7 @@ class AppendOnly(Sequence[T], Generic[T]):
         if not length or len(items) != length:
             items = items[:length]
         items.append(item)
-        longer: AppendOnly[T] = _new(AppendOnly)
-        longer._items, longer._length = items, length + 1
-        return longer
+        return AppendOnly(items, length + 1)
 
     def extend(self, items: Iterable[T]) -> AppendOnly[T]:
         """This sequence and more items."""
@@ -43,9 +52,7 @@ class AppendOnly(Sequence[T], Generic[T]):
         if not length or len(grown) != length:
             grown = grown[:length]
         grown.extend(items)
-        longer: AppendOnly[T] = _new(AppendOnly)
-        longer._items, longer._length = grown, len(grown)
-        return longer
+        return AppendOnly(grown, len(grown))
 
     def continues(self, earlier: AppendOnly[T]) -> bool:
         """Whether this is `earlier` and more; False also where finding out would mean comparing."""
@@ -83,4 +90,4 @@ class AppendOnly(Sequence[T], Generic[T]):
         return hash(tuple(self))
 
     def __repr__(self) -> str:
-        return f"AppendOnly({list(self)!r})"
+        return f"AppendOnly.of({list(self)!r})"

@@ -62,7 +62,7 @@ def _configure(state: LLMContext, event: AgentConfigured) -> LLMContext:
     if state.configuration is not None and _binding(state.configuration) != _binding(event):
         # Providers bind thinking blocks to these; under others they are refused or silently
         # dropped. What was said stays, the provider's own blocks go.
-        messages = AppendOnly(map(_without_blocks, messages))
+        messages = AppendOnly.of(map(_without_blocks, messages))
     return LLMContext(messages, state.held, state.calls, state.claimed, event)
 
 

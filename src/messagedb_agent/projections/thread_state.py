@@ -41,7 +41,8 @@ THREAD_STATE: Projection[ThreadState] = combine(
     ThreadState,
     *_PARTS,
     name="thread_state",
-    # Rises with each of them, so that a snapshot taken by older ones is not taken for a newer.
-    version=sum(part.version for part in (*_PARTS, TOOL_CALLS)),
+    # Rises with each of them, so that a snapshot taken by older ones is not taken for a newer; and
+    # with the form in which they keep lists.
+    version=1 + sum(part.version for part in (*_PARTS, TOOL_CALLS)),
 )
 """The projection that the engine decides by."""

@@ -8,8 +8,7 @@ for each stream and projection. All of them may be deleted at any time; what the
 from __future__ import annotations
 
 from functools import cache
-from types import GenericAlias
-from typing import Any, LiteralString, TypeVar, get_args
+from typing import Any, LiteralString, TypeVar
 
 import msgspec
 import psycopg
@@ -17,7 +16,6 @@ from psycopg import errors
 
 from messagedb_agent.errors import AgentError
 from messagedb_agent.events.first_look import ONE_BY_ONE
-from messagedb_agent.projections.append_only import AppendOnly
 from messagedb_agent.projections.base import Projected, Projection
 from messagedb_agent.store.base import EventStore
 
@@ -64,7 +62,7 @@ _MISSING = (errors.UndefinedTable, errors.InvalidSchemaName)
 
 def encode_state(state: Any) -> bytes:
     """A state as MessagePack. Raises what msgspec raises for values it can't write."""
-    return msgspec.msgpack.encode(state, enc_hook=_to_builtins)
+    return msgspec.msgpack.encode(state)
 
 
 def decode_state(kind: type[S], data: bytes) -> S:
@@ -77,7 +75,7 @@ def decode_state(kind: type[S], data: bytes) -> S:
 @cache
 def _decoder(kind: Any) -> msgspec.msgpack.Decoder[Any]:
     with ONE_BY_ONE:
-        return msgspec.msgpack.Decoder(kind, dec_hook=_from_builtins)
+        return msgspec.msgpack.Decoder(kind)
 
 
 def load_snapshot(
@@ -132,14 +130,3 @@ def _run(
     connection: psycopg.Connection[Any], query: LiteralString, *parameters: object
 ) -> psycopg.Cursor[Any]:
     return psycopg.RawCursor(connection).execute(query, parameters, binary=True)
-
-
-def _to_builtins(value: Any) -> Any:
-    if isinstance(value, AppendOnly):
-        # As bytes of its own, which is read straight into the items' class, without a detour.
-        return msgspec.msgpack.encode(list(value))
-    raise NotImplementedError
-
-
-def _from_builtins(kind: Any, value: Any) -> Any:
-    return AppendOnly(_decoder(GenericAlias(list, get_args(kind))).decode(value))
