@@ -19,7 +19,7 @@ from messagedb_agent.events.base import RecordedEvent
 from messagedb_agent.llm.offline import OfflineModel
 from messagedb_agent.projections.thread_state import THREAD_STATE
 from messagedb_agent.store import schema
-from messagedb_agent.store.base import NewEvent
+from messagedb_agent.store.base import FIRST_BATCH_SIZE, NewEvent
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.stream import build_stream_name
 from messagedb_agent.store.wrapper import StoreWrapper
@@ -95,6 +95,28 @@ def test_a_thread_opened_from_its_snapshot_is_the_same_thread(
     assert [record.position for record in read] == list(
         range(kept(store, stream)[1] + 1, whole.version + 1)
     )
+
+
+class Reading(StoreWrapper[MessageDBClient]):
+    """Counts the events that are read."""
+
+    count = 0
+
+    def read(self, stream_name: str, **where: Any) -> Iterator[RecordedEvent]:
+        for record in super().read(stream_name, **where):
+            self.count += 1
+            yield record
+
+
+def test_what_a_snapshot_covers_is_not_read_beyond_the_first_page(
+    store: MessageDBClient, stream: str
+) -> None:
+    answer(store, stream, "one more")
+    another = Reading(store)
+
+    read_state(another, stream)
+
+    assert another.count == FIRST_BATCH_SIZE
 
 
 def test_a_thread_that_is_opened_again_keeps_no_other_snapshot(

@@ -18,7 +18,12 @@ from messagedb_agent.events.base import Event, RecordedEvent
 from messagedb_agent.events.codec import prepare
 from messagedb_agent.projections.base import Projected
 from messagedb_agent.projections.thread_state import THREAD_STATE, ThreadState
-from messagedb_agent.store.base import DEFAULT_BATCH_SIZE, EventStore, NewEvent
+from messagedb_agent.store.base import (
+    DEFAULT_BATCH_SIZE,
+    FIRST_BATCH_SIZE,
+    EventStore,
+    NewEvent,
+)
 from messagedb_agent.store.snapshots import load_snapshot, save_snapshot
 
 Observer = Callable[[RecordedEvent], None]
@@ -28,8 +33,8 @@ Sees each event that is read or recorded once, in order; changes nothing.
 Of a long thread's past that is what came after its snapshot.
 """
 
-SNAPSHOT_AFTER = DEFAULT_BATCH_SIZE
-"""The number of events that is worth a snapshot: reading fewer takes a single page."""
+SNAPSHOT_AFTER = 1000
+"""The number of events that is worth a snapshot: reading fewer takes some milliseconds."""
 
 Annotate = Callable[[Sequence[tuple[str, Event]]], Mapping[str, Any]]
 """Metadata to add to events that are about to be written together, given with their ids."""
@@ -88,8 +93,8 @@ class Recorder:
         if not self._observers and self._open_again():
             return
         stream = self._store.read(self.stream_name)
-        first = tuple(islice(stream, SNAPSHOT_AFTER))
-        if len(first) < SNAPSHOT_AFTER:
+        first = tuple(islice(stream, FIRST_BATCH_SIZE))
+        if len(first) < FIRST_BATCH_SIZE:
             self._advance(first)
             return
         snapshot = load_snapshot(self._store, self.stream_name, THREAD_STATE)

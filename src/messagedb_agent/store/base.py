@@ -19,6 +19,8 @@ NO_STREAM = -1
 """The version of a stream without events; as an expected version: "must not exist yet"."""
 
 DEFAULT_BATCH_SIZE = 1000
+FIRST_BATCH_SIZE = 128
+"""What is read of a stream at first: most have no more, and of a longer one there is a snapshot."""
 
 MAX_ANCESTORS = 100
 """Deeper than anybody forks; streams that refer to each other in a circle end here."""
@@ -118,6 +120,10 @@ class EventStore(Protocol):
 
     def lock(self, stream_name: str) -> ThreadLock:
         """Take the right to drive a thread. Raises `ThreadBusyError`, saying who has it."""
+        ...
+
+    def connection(self) -> AbstractContextManager[psycopg.Connection[Any] | None]:
+        """A connection in autocommit mode, for a moment; None where a store has no database."""
         ...
 
     def transaction(self) -> AbstractContextManager[psycopg.Connection[Any] | None]:

@@ -15,7 +15,13 @@ from messagedb_agent.events.codec import EventRow, decode
 from messagedb_agent.store import operations
 from messagedb_agent.store.appends import append_after, append_once, append_within
 from messagedb_agent.store.archive.pages import Archive
-from messagedb_agent.store.base import DEFAULT_BATCH_SIZE, NO_STREAM, NewEvent, ThreadLock
+from messagedb_agent.store.base import (
+    DEFAULT_BATCH_SIZE,
+    FIRST_BATCH_SIZE,
+    NO_STREAM,
+    NewEvent,
+    ThreadLock,
+)
 from messagedb_agent.store.connections import connection_settings, writing_within_only
 from messagedb_agent.store.faults import is_connection_lost, translate
 from messagedb_agent.store.group_commit import GroupCommit
@@ -29,7 +35,7 @@ from messagedb_agent.store.statements import StoreConnection, ask
 
 T = TypeVar("T")
 
-PageReader = Callable[[psycopg.Connection[Any], str, int], list[EventRow]]
+PageReader = Callable[[psycopg.Connection[Any], str, int, int], list[EventRow]]
 
 DEFAULT_PATIENCE_SECONDS = 30.0
 """How long a store that went away is waited for."""
@@ -153,10 +159,11 @@ class MessageDBClient:
 
         def ask(work: PageReader) -> list[EventRow]:
             if connection is not None:
-                return work(connection, stream_name, position)
-            return self._perform(lambda own: work(own, stream_name, position))
+                return work(connection, stream_name, position, size)
+            return self._perform(lambda own: work(own, stream_name, position, size))
 
         read_page: PageReader = operations.read_page
+        size = FIRST_BATCH_SIZE
         while True:
             rows = ask(read_page)
             if not rows and position == 0:
@@ -164,9 +171,9 @@ class MessageDBClient:
                 read_page = self._archive.page
                 rows = ask(read_page)
             yield from map(decode, rows)
-            if len(rows) < DEFAULT_BATCH_SIZE:
+            if len(rows) < size:
                 return
-            position = rows[-1].position + 1
+            position, size = rows[-1].position + 1, DEFAULT_BATCH_SIZE
 
     def version(self, stream_name: str) -> int:
         """The position of the last event of a stream, or `NO_STREAM`."""

@@ -102,6 +102,11 @@ class MemoryStore:
         return _MemoryLock(self._locks, stream_name)
 
     @contextmanager
+    def connection(self) -> Iterator[None]:
+        """There is none."""
+        yield None
+
+    @contextmanager
     def transaction(self) -> Iterator[None]:
         """Nothing to hold: the block runs as it is."""
         yield None

@@ -12,7 +12,7 @@ import psycopg
 
 from messagedb_agent.events.base import RecordedEvent, UnknownEvent
 from messagedb_agent.events.codec import EncodedEvent, EventRow, encode
-from messagedb_agent.store.base import DEFAULT_BATCH_SIZE, NO_STREAM, NewEvent
+from messagedb_agent.store.base import NO_STREAM, NewEvent
 from messagedb_agent.store.statements import array, ask
 from messagedb_agent.store.stream import check_stream_name
 
@@ -132,7 +132,7 @@ def warm_up(connection: psycopg.Connection[Any]) -> None:
     with suppress(psycopg.Error):
         with connection.transaction(force_rollback=True):
             append_events(connection, written)
-        read_page(connection, _WARM_UP, 0)
+        read_page(connection, _WARM_UP, 0, 1)
 
 
 def find_events(
@@ -153,7 +153,7 @@ def read_page(
     connection: psycopg.Connection[Any],
     stream_name: str,
     position: int,
-    batch_size: int = DEFAULT_BATCH_SIZE,
+    batch_size: int,
 ) -> list[EventRow]:
     """Up to `batch_size` rows from a position on, by `get_stream_messages`."""
     check_stream_name(stream_name)

@@ -83,7 +83,7 @@ def load_snapshot(
 ) -> Projected[S] | None:
     """The state kept last; None when there is none that this version of the projection can use."""
     try:
-        with store.transaction() as connection:
+        with store.connection() as connection:
             if connection is None:
                 return None
             key = (stream_name, projection.name, projection.version)

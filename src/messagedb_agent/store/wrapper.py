@@ -56,6 +56,10 @@ class StoreWrapper(Generic[S]):
         """See `EventStore.lock`."""
         return self.store.lock(stream_name)
 
+    def connection(self) -> AbstractContextManager[psycopg.Connection[Any] | None]:
+        """See `EventStore.connection`."""
+        return self.store.connection()
+
     def transaction(self) -> AbstractContextManager[psycopg.Connection[Any] | None]:
         """See `EventStore.transaction`."""
         return self.store.transaction()

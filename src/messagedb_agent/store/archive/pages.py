@@ -8,7 +8,7 @@ import psycopg
 
 from messagedb_agent.events.codec import EventRow
 from messagedb_agent.store.archive.reading import EXISTS, PAGE, VERSION
-from messagedb_agent.store.base import DEFAULT_BATCH_SIZE, NO_STREAM
+from messagedb_agent.store.base import NO_STREAM
 
 
 class Archive:
@@ -22,7 +22,7 @@ class Archive:
         connection: psycopg.Connection[Any],
         stream_name: str,
         position: int,
-        batch_size: int = DEFAULT_BATCH_SIZE,
+        batch_size: int,
     ) -> list[EventRow]:
         """Up to `batch_size` rows of an archived stream from a position on."""
         rows = self._ask(connection, PAGE, stream_name, position, batch_size)
