@@ -40,11 +40,14 @@ _groups: set[int] = set()
 """The process groups of the programs that run."""
 _starting = threading.RLock()
 """Held from before a program begins until its group is known; a signal may come in between."""
+_ended = threading.Condition()
+"""Told when a program has ended."""
 
 
 def _have_none() -> None:
-    global _starting  # noqa: PLW0603 - whoever held it is not there in a child that was forked
-    _starting = threading.RLock()
+    # Who held them is not there in a child that was forked.
+    global _starting, _ended
+    _starting, _ended = threading.RLock(), threading.Condition()
     _groups.clear()
 
 
@@ -125,7 +128,9 @@ def run(
                 _drain(process, pipes, _TERM_SECONDS)
         finally:
             _signal_group(process.pid, signal.SIGKILL)
-            _groups.discard(process.pid)
+            with _ended:
+                _groups.discard(process.pid)
+                _ended.notify_all()
         code = process.wait()
         # A descendant in another group may hold the pipes open for as long as it lives.
         _drain(process, pipes, _LINGER_SECONDS)
@@ -152,9 +157,8 @@ def end_programs() -> None:
         _starting.release()
     for group in tuple(_groups):
         _signal_group(group, signal.SIGTERM)
-    deadline = time.monotonic() + _LEAVING_SECONDS
-    while _groups and time.monotonic() < deadline:
-        time.sleep(_POLL_SECONDS / 5)
+    with _ended:
+        _ended.wait_for(lambda: not _groups, _LEAVING_SECONDS)
     for group in tuple(_groups):
         _signal_group(group, signal.SIGKILL)
 
