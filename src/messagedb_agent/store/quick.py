@@ -25,7 +25,7 @@ from messagedb_agent.errors import (
 Row = list[str | None]
 
 _CONNECTION_OK = 0
-_TUPLES_OK = 2
+_DONE = (1, 2)  # PGRES_COMMAND_OK, PGRES_TUPLES_OK
 _FIELD_SQLSTATE = ord("C")
 _FIELD_MESSAGE = ord("M")
 _UNDEFINED = frozenset({"42883", "42P01", "3F000"})
@@ -39,7 +39,11 @@ class QuickConnection(Protocol):
     """A connection that answers queries with rows of text."""
 
     def query(self, sql: str, parameters: Sequence[str | None] = ()) -> list[Row]:
-        """The rows of a statement with $1-style parameters; values as PostgreSQL prints them."""
+        """
+        The rows of a statement with $1-style parameters; values as PostgreSQL prints them.
+
+        Of one that gives none, there are none.
+        """
         ...
 
 
@@ -101,7 +105,7 @@ class _LibpqConnection:
         values = (ctypes.c_char_p * max(count, 1))(*encoded)
         result = libpq.PQexecParams(self._session, sql.encode(), count, None, values, None, None, 0)
         try:
-            if libpq.PQresultStatus(result) != _TUPLES_OK:
+            if libpq.PQresultStatus(result) not in _DONE:
                 raise self._error(result)
             return self._rows(result)
         finally:
@@ -148,7 +152,8 @@ class PsycopgQueries:
         try:
             with psycopg.RawCursor(self._connection) as cursor:
                 cursor.execute(sql.encode(), parameters)
-                return [_as_text(row) for row in cursor.fetchall()]
+                has_rows = cursor.description is not None
+                return [_as_text(row) for row in cursor.fetchall()] if has_rows else []
         except psycopg.Error as error:
             raise translate(error) from error
 

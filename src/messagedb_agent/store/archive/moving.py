@@ -31,6 +31,12 @@ _UNARCHIVE: LiteralString = """
     ORDER BY event.position
 """
 
+# What comes back has global positions that are behind those which are entered already.
+_IS_SEARCHED: LiteralString = """
+    SELECT to_regprocedure('messagedb_agent.search_enter(text)') IS NOT NULL
+"""
+_ENTER: LiteralString = "SELECT messagedb_agent.search_enter($1)"
+
 _HAS_SNAPSHOTS: LiteralString = "SELECT to_regclass('messagedb_agent.snapshots') IS NOT NULL"
 _DROP_SNAPSHOTS: LiteralString = "DELETE FROM messagedb_agent.snapshots WHERE stream_name = $1"
 
@@ -47,4 +53,7 @@ def archive_stream(connection: psycopg.Connection[Any], stream_name: str) -> int
 def unarchive_stream(connection: psycopg.Connection[Any], stream_name: str) -> int:
     """Move a stream back to where it was, under the same lock; how many events."""
     with psycopg.RawCursor(connection) as cursor:
-        return cursor.execute(_UNARCHIVE, (stream_name,)).rowcount
+        count = cursor.execute(_UNARCHIVE, (stream_name,)).rowcount
+        if cursor.execute(_IS_SEARCHED).fetchone() == (True,):
+            cursor.execute(_ENTER, (stream_name,))
+    return count

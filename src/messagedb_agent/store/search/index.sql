@@ -1,0 +1,108 @@
+-- What threads can be found by: the trigrams of what was said, and the types of a few telling events.
+-- A trigram is three letters in a row, in lower case, as a number: a text that has another one in it
+-- has all of its trigrams. Nothing here is true by itself; whoever finds something looks at the event.
+
+DO $install$
+BEGIN
+  PERFORM set_config('client_min_messages', 'warning', true);
+  -- Two processes that create it at once would collide in the catalogue.
+  PERFORM pg_advisory_xact_lock(1296319008, 6);
+  IF obj_description(to_regclass('messagedb_agent.search_entries'), 'pg_class') = '{mark}' THEN
+    RETURN;
+  END IF;
+  IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'messagedb_agent') THEN
+    CREATE SCHEMA messagedb_agent;
+  END IF;
+  DROP TABLE IF EXISTS messagedb_agent.search_entries, messagedb_agent.search_progress;
+
+  CREATE TABLE messagedb_agent.search_entries (
+    stream_name text NOT NULL,
+    position bigint NOT NULL,
+    terms integer[] NOT NULL,
+    PRIMARY KEY (stream_name, position)
+  );
+  COMMENT ON TABLE messagedb_agent.search_entries IS '{mark}';
+
+  -- Up to where the events of a category are entered. Those of one category become visible in the
+  -- order of their global positions, those of several do not.
+  CREATE TABLE messagedb_agent.search_progress (
+    category text PRIMARY KEY,
+    global_position bigint NOT NULL
+  );
+
+  CREATE OR REPLACE FUNCTION messagedb_agent.search_trigrams(_text text) RETURNS integer[]
+  LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+  DECLARE
+    _letters text[] := string_to_array(lower(_text), NULL);
+  BEGIN
+    RETURN ARRAY(
+      SELECT DISTINCT hashtext(a || b || c)
+      FROM unnest(_letters, _letters[2:], _letters[3:]) AS three (a, b, c)
+      WHERE c IS NOT NULL);
+  END $$;
+
+  CREATE OR REPLACE FUNCTION messagedb_agent.search_types(_types text[]) RETURNS integer[]
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT ARRAY(SELECT hashtext('type ' || type) FROM unnest(_types) AS type)
+  $$;
+
+  CREATE OR REPLACE FUNCTION messagedb_agent.search_terms(_type text, _data jsonb) RETURNS integer[]
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE
+      WHEN _type = ANY ('{types}') THEN messagedb_agent.search_types(ARRAY[_type])
+      ELSE messagedb_agent.search_trigrams({text}) END
+  $$;
+
+  -- Enters up to so many events of a category; how many there were.
+  CREATE OR REPLACE FUNCTION messagedb_agent.search_catch_up(_category text, _most bigint)
+  RETURNS bigint
+  LANGUAGE plpgsql AS $$
+  DECLARE
+    _after bigint := coalesce((
+      SELECT global_position FROM messagedb_agent.search_progress WHERE category = _category), 0);
+    _count bigint;
+    _last bigint;
+  BEGIN
+    IF NOT EXISTS (
+      SELECT FROM message_store.get_category_messages(_category, _after + 1, 1)) THEN
+      RETURN 0;
+    END IF;
+    INSERT INTO messagedb_agent.search_progress VALUES (_category, 0) ON CONFLICT DO NOTHING;
+    -- Whoever does the same at the same time waits here, and goes on from there.
+    SELECT global_position FROM messagedb_agent.search_progress WHERE category = _category
+      FOR UPDATE INTO _after;
+    WITH page AS MATERIALIZED (
+      SELECT stream_name, position, global_position, type, data
+      FROM message_store.get_category_messages(_category, _after + 1, _most)
+    ), entered AS (
+      INSERT INTO messagedb_agent.search_entries
+      SELECT stream_name, position, terms
+      FROM page CROSS JOIN LATERAL (
+        SELECT messagedb_agent.search_terms(type, data::jsonb) AS terms) AS entry
+      WHERE type = ANY ('{entered}') AND cardinality(terms) > 0
+      ON CONFLICT DO NOTHING
+    )
+    SELECT count(*), max(global_position) FROM page INTO _count, _last;
+    UPDATE messagedb_agent.search_progress SET global_position = coalesce(_last, _after)
+      WHERE category = _category;
+    RETURN _count;
+  END $$;
+
+  -- Enters a stream that has come back with the global positions that it once had.
+  CREATE OR REPLACE FUNCTION messagedb_agent.search_enter(_stream_name text) RETURNS void
+  LANGUAGE sql AS $$
+    INSERT INTO messagedb_agent.search_entries
+    SELECT stream_name, position, terms
+    FROM message_store.messages CROSS JOIN LATERAL (
+      SELECT messagedb_agent.search_terms(type, data) AS terms) AS entry
+    WHERE stream_name = _stream_name AND type = ANY ('{entered}') AND cardinality(terms) > 0
+    ON CONFLICT DO NOTHING
+  $$;
+
+  IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'message_store') THEN
+    GRANT USAGE ON SCHEMA messagedb_agent TO message_store;
+    GRANT SELECT, INSERT, UPDATE ON
+      messagedb_agent.search_entries, messagedb_agent.search_progress TO message_store;
+  END IF;
+END
+$install$
