@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="see that all of it runs")
     parser.add_argument("--print-only", action="store_true", help="leave the page as it is")
     parser.add_argument(
-        "--listed-threads", type=int, help="how many threads `list` chooses from (10,000)"
+        "--listed-threads", type=int, help="how many threads `list` chooses from (100,000)"
     )
     return parser
 

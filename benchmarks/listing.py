@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import LiteralString
 
@@ -9,7 +10,10 @@ import psycopg
 
 from benchmarks.measure import Row, Scale, fastest, milliseconds
 from benchmarks.world import TURN, World, new_stream
+from messagedb_agent.events.user import UserMessageAdded
+from messagedb_agent.store.base import NewEvent
 from messagedb_agent.store.quick import quick_connection
+from messagedb_agent.store.search import search_threads
 from messagedb_agent.store.threads import find_stream, newest_threads
 
 _CATEGORY = "agent:v0"
@@ -21,14 +25,44 @@ _NAMES: LiteralString = """
 """
 
 
+_SAID = "What is 4711 plus 22?"
+_PASSED: LiteralString = """
+    SELECT DISTINCT stream_name FROM message_store.messages
+    WHERE type = 'UserMessageAdded' AND data ->> 'message' ILIKE '%4711%'
+"""
+
+
 def run(world: World, scale: Scale) -> Iterator[Row]:
     """The newest threads, first short ones, then some with a long past among them."""
+    with world.store() as store:
+        # The oldest of all.
+        store.append(new_stream(), [NewEvent(event=UserMessageAdded(message=_SAID))])
     world.fill("agent:v0-", threads=scale.listed_threads, turns=2)
     yield from _times(world, scale, f"{scale.listed_threads:,} threads")
+    yield from _searches(world, scale)
     long = min(max(scale.histories), 10_000)
     for _ in range(3):
         world.fill(new_stream(), turns=-(-long // len(TURN)))
     yield from _times(world, scale, f"3 threads of {long:,} events among them")
+
+
+def _searches(world: World, scale: Scale) -> Iterator[Row]:
+    with quick_connection(world.conninfo) as quick, world.connect() as bare:
+        cursor = psycopg.RawCursor(bare)
+        began = time.perf_counter()
+        assert len(search_threads(quick, _CATEGORY, _LIMIT, text="4711 PLUS")) == 1
+        building = time.perf_counter() - began
+        rare, common, passing = fastest(
+            max(1, scale.rounds // 5),
+            lambda: search_threads(quick, _CATEGORY, _LIMIT, text="4711 PLUS"),
+            lambda: search_threads(quick, _CATEGORY, _LIMIT, text="it is 42"),
+            lambda: cursor.execute(_PASSED).fetchall(),
+        )
+    what = f"among {scale.listed_threads:,} threads"
+    floor = f"{milliseconds(passing)}: looking at all messages"
+    yield Row(f"searching a text that one has {what}", milliseconds(rare), floor, rare / passing)
+    yield Row(f"searching one that all have {what}", milliseconds(common), floor, common / passing)
+    yield Row(f"the first search {what}, which enters all events", milliseconds(building), "")
 
 
 def _times(world: World, scale: Scale, note: str) -> Iterator[Row]:

@@ -18,7 +18,7 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
     turns: int = 20
     events: int = 20_000
     histories: tuple[int, ...] = (10, 1_000, 10_000, 100_000)
-    listed_threads: int = 10_000
+    listed_threads: int = 100_000
     parallel: int = 32
     command_runs: int = 7
     models: int = 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from messagedb_agent.cli.main import main
 from messagedb_agent.events import (
     LLMCallRequested,
     LLMResponseReceived,
@@ -118,6 +119,22 @@ def test_search_and_status_and_limit_go_together(command: Command, past: Past) -
     ).json()
 
     assert [thread["thread_id"] for thread in found] == [done[2], done[1]]
+
+
+def test_what_searches_use_can_be_built_anew(
+    command: Command, past: Past, category: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    thread = past(asked("apple"))
+    command("list", "--search", "apple")
+
+    # The arguments of `db` end with those for psql, so no common options follow.
+    assert main(["--category", category, "db", "index"]) == 0
+
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err == "the index of `list --search` and `list --status` was built anew\n"
+    found = command("list", "--search", "apple", "--json").json()
+    assert [each["thread_id"] for each in found] == [thread]
 
 
 def test_on_a_narrow_terminal_ids_are_shortened_and_lines_fit(

@@ -14,13 +14,15 @@ from messagedb_agent.store.search import search_threads
 from messagedb_agent.store.threads import ThreadSummary, newest_threads
 
 # No thread has the status without one of these events, and to find them is quicker.
-_TELLING = {
+TELLING = {
     "waiting": ("ToolApprovalRequested",),
     "interrupted": ("TurnInterrupted",),
     "limit": ("LimitReached",),
     "completed": ("SessionCompleted",),
     "failed": ("SessionCompleted", "LLMCallFailed"),
 }
+"""The events by which threads of a status are found."""
+
 _COLOURS = {"completed": "green", "failed": "red", "waiting": "yellow", "limit": "yellow"}
 _TITLE_WIDTH = 40
 _SHORT_ID = 8
@@ -45,7 +47,7 @@ def wanted_threads(
     """
     if archived and not has_archive(connection):
         return ()
-    types = _TELLING.get(status or "", ())
+    types = TELLING.get(status or "", ())
     looked_at = limit
     while True:
         names = None

@@ -242,8 +242,9 @@ def _add_db(commands: Subparsers, common: argparse.ArgumentParser) -> None:
         examples="  ./cli db status\n  ./cli db psql -c 'SELECT count(*) FROM messages'",
     )
     parser.add_argument(
-        "action", choices=("status", "start", "stop", "url", "psql", "install"), metavar="ACTION",
-        help="status, start, stop, url, psql or install",
+        "action", choices=("status", "start", "stop", "url", "psql", "install", "index"),
+        metavar="ACTION",
+        help="status, start, stop, url, psql or install; index builds anew what searches use",
     )  # fmt: skip
     parser.add_argument(
         "arguments",

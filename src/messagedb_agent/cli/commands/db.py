@@ -9,12 +9,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
+from messagedb_agent.cli.progress import Progress
 from messagedb_agent.cli.terminal import say, tell
 from messagedb_agent.cli.wiring import (
+    category_of,
     configuration,
     database,
     embedded_server,
     install_schema,
+    reader,
 )
 from messagedb_agent.config import Config
 from messagedb_agent.errors import StoreUnavailableError, UsageError
@@ -36,6 +39,8 @@ def run(options: argparse.Namespace) -> int:
     }
     if options.action == "psql":
         return _psql(config, options.arguments)
+    if options.action == "index":
+        return _index(config, category_of(options))
     if with_views:
         return _install(config, views=True)
     return actions[options.action](config)
@@ -87,6 +92,15 @@ def _install(config: Config, *, views: bool = False) -> int:
         except psycopg.Error as error:
             raise StoreUnavailableError(f"can not install: {str(error).splitlines()[0]}") from error
     tell(f"the Message DB functions {'and the analytics views ' if views else ''}are installed")
+    return 0
+
+
+def _index(config: Config, category: str) -> int:
+    from messagedb_agent.store.search.index import rebuild
+
+    with reader(config) as connection, Progress("entering what was said and what happened"):
+        rebuild(connection, category)
+    tell("the index of `list --search` and `list --status` was built anew")
     return 0
 
 

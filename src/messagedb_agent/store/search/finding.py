@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 import msgspec
 
+from messagedb_agent.errors import SchemaMissingError, StoreUnavailableError
 from messagedb_agent.store.archive.reading import ARCHIVED_MESSAGES, OPENINGS
 from messagedb_agent.store.quick import QuickConnection
-from messagedb_agent.store.search.index import TELLING_TYPES, TEXT, is_up_to_date
+from messagedb_agent.store.search.index import IS_COMPLETE, TELLING_TYPES, TEXT, catch_up
 from messagedb_agent.store.shards import CATEGORIES
 
 MOST_CANDIDATES = 5_000
@@ -68,14 +71,16 @@ _AMONG = f"""
         ) AS told
         WHERE message_store.category(candidate.stream_name) = ANY ({CATEGORIES})
     )
-    SELECT opening.stream_name
-    FROM found CROSS JOIN LATERAL (
-        SELECT stream_name, global_position FROM message_store.messages AS first
-        WHERE first.stream_name = found.stream_name AND first.position = 0
-        LIMIT 1
-    ) AS opening
-    {{conditions}}
-    ORDER BY opening.global_position DESC LIMIT $2
+    SELECT {IS_COMPLETE}, array_to_json(ARRAY(
+        SELECT opening.stream_name
+        FROM found CROSS JOIN LATERAL (
+            SELECT stream_name, global_position FROM message_store.messages AS first
+            WHERE first.stream_name = found.stream_name AND first.position = 0
+            LIMIT 1
+        ) AS opening
+        {{conditions}}
+        ORDER BY opening.global_position DESC LIMIT $2
+    ))
 """  # noqa: S608 - made of constants
 
 
@@ -135,20 +140,37 @@ def search_threads(
     there can be one; otherwise the cost grows with the threads passed on the way.
     """
     wishes = [*_said(text), *_happened(types)]
+    if not archived:
+        # Who may not write can't enter anything; if more is wrong, passing will meet it.
+        with suppress(StoreUnavailableError, SchemaMissingError):
+            names = _indexed(connection, category, limit, wishes)
+            if names is not None:
+                return names
     query = _Query(category, str(limit))
-    if not archived and is_up_to_date(connection, category):
-        for wish in wishes:
-            if _are_few(connection, wish):
-                others = [other for other in wishes if other is not wish]
-                sql = _AMONG.format(
-                    may_be=query.with_value(wish.may_be, wish.value),
-                    shown=query.with_value(wish.shown, wish.pattern),
-                    conditions=query.conditions(others, "message_store.messages"),
-                )
-                return _names(connection, sql, query)
     messages = ARCHIVED_MESSAGES if archived else "message_store.messages"
     sql = _PASSED_IN_ARCHIVE if archived else _PASSED
-    return _names(connection, sql.format(conditions=query.conditions(wishes, messages)), query)
+    sql = sql.format(conditions=query.conditions(wishes, messages))
+    return tuple(str(row[0]) for row in connection.query(sql, query.parameters))
+
+
+def _indexed(
+    connection: QuickConnection, category: str, limit: int, wishes: Sequence[_Wish]
+) -> tuple[str, ...] | None:
+    """What the index tells of; None when it does not tell of all, or of too much."""
+    reached = catch_up(connection, category)
+    wish = next((wish for wish in wishes if _are_few(connection, wish)), None)
+    if wish is None:
+        return None
+    query = _Query(category, str(limit))
+    others = [other for other in wishes if other is not wish]
+    sql = _AMONG.format(
+        may_be=query.with_value(wish.may_be, wish.value),
+        shown=query.with_value(wish.shown, wish.pattern),
+        reached=query.with_value("{value}", reached),
+        conditions=query.conditions(others, "message_store.messages"),
+    )
+    ((is_complete, names),) = connection.query(sql, query.parameters)
+    return tuple(json.loads(names or "[]")) if is_complete in ("t", "True") else None
 
 
 def _said(text: str | None) -> Iterator[_Wish]:
@@ -187,7 +209,3 @@ def _are_few(connection: QuickConnection, wish: _Wish) -> bool:
     )
     count = connection.query(sql, query.parameters)[0][0]
     return count is not None and int(count) < MOST_CANDIDATES
-
-
-def _names(connection: QuickConnection, sql: str, query: _Query) -> tuple[str, ...]:
-    return tuple(str(row[0]) for row in connection.query(sql, query.parameters))

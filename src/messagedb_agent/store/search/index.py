@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from importlib import resources
 
-from messagedb_agent.errors import SchemaMissingError, StoreUnavailableError
 from messagedb_agent.store.quick import QuickConnection
 from messagedb_agent.store.shards import CATEGORIES
 
@@ -38,39 +37,49 @@ _SAYING = ("LLMResponseReceived", "ThreadRenamed", "UserMessageAdded")
 _MARK = "messagedb-agent search, revision 1"
 
 _FOUND = f"""
-    SELECT coalesce(
-               obj_description(to_regclass('messagedb_agent.search_entries'), 'pg_class')
-               = '{_MARK}', false)::text,
-           (to_regclass('messagedb_agent.search_entries_terms') IS NOT NULL)::text
-"""
+    SELECT count(*) FILTER (WHERE obj_description(c.oid, 'pg_class') = '{_MARK}'),
+           count(*) FILTER (WHERE relname = 'search_entries_terms')
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE nspname = 'messagedb_agent' AND relname LIKE 'search_entries%'
+"""  # noqa: S608 - made of constants
 
 _CATCH_UP = f"""
-    SELECT coalesce(max(messagedb_agent.search_catch_up(category, $2::bigint)), 0)
+    SELECT max(entered), sum(reached)
     FROM unnest({CATEGORIES}) AS shard (category)
+    CROSS JOIN LATERAL messagedb_agent.search_catch_up(category, $2::bigint)
 """  # noqa: S608 - made of constants
+
+IS_COMPLETE = f"""
+    (SELECT coalesce(sum(global_position), 0) FROM messagedb_agent.search_progress
+     WHERE category = ANY ({CATEGORIES})) >= {{reached}}::numeric
+"""  # noqa: S608 - made of constants
+"""Whether all that `catch_up` reached is still entered, in SQL: somebody may begin anew."""
 
 # Made once all is entered: to fill it entry by entry would take twice as long.
 _CREATE_INDEX = """
     CREATE INDEX search_entries_terms ON messagedb_agent.search_entries USING gin (terms)
 """
 
-_EMPTY = "TRUNCATE messagedb_agent.search_entries, messagedb_agent.search_progress"
-_DROP_INDEX = "DROP INDEX IF EXISTS messagedb_agent.search_entries_terms"
+_DROP = "DROP TABLE messagedb_agent.search_entries, messagedb_agent.search_progress"
 
 
-def is_up_to_date(connection: QuickConnection, category: str) -> bool:
+def catch_up(connection: QuickConnection, category: str) -> str:
     """
-    Enter what has come in a category since somebody searched there last.
+    Enter what has come in a category since somebody searched there last; how far that reached.
 
-    False where there can be no index, since this user may not write to the database. The first
-    time takes about a minute for a million events; who is interrupted goes on from there.
+    The first time takes about a minute for a million events; who is interrupted goes on from
+    there. Raises `StoreUnavailableError` for a user who may not write to the database.
     """
-    try:
-        _catch_up(connection, category)
-    except (StoreUnavailableError, SchemaMissingError):
-        # If more is wrong, the search itself will meet it.
-        return False
-    return True
+    ((is_there, has_index),) = connection.query(_FOUND)
+    if is_there == "0":
+        _install(connection)
+    full = entered = str(PAGE_EVENTS)
+    reached = ""
+    while entered == full:
+        entered, reached = map(str, connection.query(_CATCH_UP, (category, full))[0])
+    if is_there == "0" or has_index == "0":
+        connection.query(_CREATE_INDEX)
+    return reached
 
 
 def rebuild(connection: QuickConnection, category: str) -> None:
@@ -79,21 +88,10 @@ def rebuild(connection: QuickConnection, category: str) -> None:
 
     Raises `StoreUnavailableError` when the database refuses.
     """
-    _install(connection)
-    connection.query(_DROP_INDEX)
-    connection.query(_EMPTY)
-    _catch_up(connection, category)
-
-
-def _catch_up(connection: QuickConnection, category: str) -> None:
-    (is_there, has_index), *_ = connection.query(_FOUND)
-    if is_there != "true":
-        _install(connection)
-        has_index = "false"
-    while connection.query(_CATCH_UP, (category, str(PAGE_EVENTS)))[0][0] == str(PAGE_EVENTS):
-        continue
-    if has_index != "true":
-        connection.query(_CREATE_INDEX)
+    ((is_there, _),) = connection.query(_FOUND)
+    if is_there != "0":
+        connection.query(_DROP)
+    catch_up(connection, category)
 
 
 def _install(connection: QuickConnection) -> None:

@@ -7,13 +7,20 @@ BEGIN
   PERFORM set_config('client_min_messages', 'warning', true);
   -- Two processes that create it at once would collide in the catalogue.
   PERFORM pg_advisory_xact_lock(1296319008, 6);
-  IF obj_description(to_regclass('messagedb_agent.search_entries'), 'pg_class') = '{mark}' THEN
+  -- Not by `to_regclass`, which may remember that there was none before the lock was waited for.
+  IF EXISTS (
+    SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE nspname = 'messagedb_agent' AND relname = 'search_entries'
+      AND obj_description(c.oid, 'pg_class') = '{mark}') THEN
     RETURN;
   END IF;
   IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'messagedb_agent') THEN
     CREATE SCHEMA messagedb_agent;
   END IF;
   DROP TABLE IF EXISTS messagedb_agent.search_entries, messagedb_agent.search_progress;
+  DROP FUNCTION IF EXISTS
+    messagedb_agent.search_enter, messagedb_agent.search_catch_up, messagedb_agent.search_terms,
+    messagedb_agent.search_types, messagedb_agent.search_trigrams;
 
   CREATE TABLE messagedb_agent.search_entries (
     stream_name text NOT NULL,
@@ -30,7 +37,7 @@ BEGIN
     global_position bigint NOT NULL
   );
 
-  CREATE OR REPLACE FUNCTION messagedb_agent.search_trigrams(_text text) RETURNS integer[]
+  CREATE FUNCTION messagedb_agent.search_trigrams(_text text) RETURNS integer[]
   LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
   DECLARE
     _letters text[] := string_to_array(lower(_text), NULL);
@@ -41,40 +48,39 @@ BEGIN
       WHERE c IS NOT NULL);
   END $$;
 
-  CREATE OR REPLACE FUNCTION messagedb_agent.search_types(_types text[]) RETURNS integer[]
+  CREATE FUNCTION messagedb_agent.search_types(_types text[]) RETURNS integer[]
   LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT ARRAY(SELECT hashtext('type ' || type) FROM unnest(_types) AS type)
   $$;
 
-  CREATE OR REPLACE FUNCTION messagedb_agent.search_terms(_type text, _data jsonb) RETURNS integer[]
+  CREATE FUNCTION messagedb_agent.search_terms(_type text, _data jsonb) RETURNS integer[]
   LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE
       WHEN _type = ANY ('{types}') THEN messagedb_agent.search_types(ARRAY[_type])
       ELSE messagedb_agent.search_trigrams({text}) END
   $$;
 
-  -- Enters up to so many events of a category; how many there were.
-  CREATE OR REPLACE FUNCTION messagedb_agent.search_catch_up(_category text, _most bigint)
-  RETURNS bigint
+  -- Enters up to so many events of a category: how many there were, and up to where all are entered.
+  CREATE FUNCTION messagedb_agent.search_catch_up(
+    _category text, _most bigint, OUT entered bigint, OUT reached bigint
+  )
   LANGUAGE plpgsql AS $$
-  DECLARE
-    _after bigint := coalesce((
-      SELECT global_position FROM messagedb_agent.search_progress WHERE category = _category), 0);
-    _count bigint;
-    _last bigint;
   BEGIN
+    entered := 0;
+    reached := coalesce((
+      SELECT global_position FROM messagedb_agent.search_progress WHERE category = _category), 0);
     IF NOT EXISTS (
-      SELECT FROM message_store.get_category_messages(_category, _after + 1, 1)) THEN
-      RETURN 0;
+      SELECT FROM message_store.get_category_messages(_category, reached + 1, 1)) THEN
+      RETURN;
     END IF;
     INSERT INTO messagedb_agent.search_progress VALUES (_category, 0) ON CONFLICT DO NOTHING;
     -- Whoever does the same at the same time waits here, and goes on from there.
     SELECT global_position FROM messagedb_agent.search_progress WHERE category = _category
-      FOR UPDATE INTO _after;
+      FOR UPDATE INTO reached;
     WITH page AS MATERIALIZED (
       SELECT stream_name, position, global_position, type, data
-      FROM message_store.get_category_messages(_category, _after + 1, _most)
-    ), entered AS (
+      FROM message_store.get_category_messages(_category, reached + 1, _most)
+    ), added AS (
       INSERT INTO messagedb_agent.search_entries
       SELECT stream_name, position, terms
       FROM page CROSS JOIN LATERAL (
@@ -82,14 +88,13 @@ BEGIN
       WHERE type = ANY ('{entered}') AND cardinality(terms) > 0
       ON CONFLICT DO NOTHING
     )
-    SELECT count(*), max(global_position) FROM page INTO _count, _last;
-    UPDATE messagedb_agent.search_progress SET global_position = coalesce(_last, _after)
+    SELECT count(*), coalesce(max(global_position), reached) FROM page INTO entered, reached;
+    UPDATE messagedb_agent.search_progress SET global_position = reached
       WHERE category = _category;
-    RETURN _count;
   END $$;
 
   -- Enters a stream that has come back with the global positions that it once had.
-  CREATE OR REPLACE FUNCTION messagedb_agent.search_enter(_stream_name text) RETURNS void
+  CREATE FUNCTION messagedb_agent.search_enter(_stream_name text) RETURNS void
   LANGUAGE sql AS $$
     INSERT INTO messagedb_agent.search_entries
     SELECT stream_name, position, terms

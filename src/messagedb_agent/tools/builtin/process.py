@@ -127,10 +127,7 @@ def run(
                 _signal_group(process.pid, signal.SIGTERM)
                 _drain(process, pipes, _TERM_SECONDS)
         finally:
-            _signal_group(process.pid, signal.SIGKILL)
-            with _ended:
-                _groups.discard(process.pid)
-                _ended.notify_all()
+            _end(process.pid)
         code = process.wait()
         # A descendant in another group may hold the pipes open for as long as it lives.
         _drain(process, pipes, _LINGER_SECONDS)
@@ -251,6 +248,13 @@ def _drain(process: subprocess.Popen[bytes], pipes: _Pipes, seconds: float) -> N
             pipes.read(_POLL_SECONDS)
         else:
             time.sleep(_POLL_SECONDS)
+
+
+def _end(group: int) -> None:
+    _signal_group(group, signal.SIGKILL)
+    with _ended:
+        _groups.discard(group)
+        _ended.notify_all()
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:
