@@ -10,13 +10,12 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from messagedb_agent.store import schema
-from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.quick import QuickConnection, quick_connection
 from tests.postgres import NewDatabase
 
 
 @pytest.fixture
-def fresh_db(server: NewDatabase) -> dict[str, Any]:
+def message_db(server: NewDatabase) -> dict[str, Any]:
     dsn = server()
     with psycopg.connect(dsn) as connection:
         schema.install(connection)
@@ -24,12 +23,6 @@ def fresh_db(server: NewDatabase) -> dict[str, Any]:
 
 
 @pytest.fixture
-def client(fresh_db: dict[str, Any]) -> Iterator[MessageDBClient]:
-    with MessageDBClient(fresh_db) as client:
-        yield client
-
-
-@pytest.fixture
-def quick(fresh_db: dict[str, Any]) -> Iterator[QuickConnection]:
-    with quick_connection(fresh_db) as connection:
+def quick(message_db: dict[str, Any]) -> Iterator[QuickConnection]:
+    with quick_connection(message_db) as connection:
         yield connection

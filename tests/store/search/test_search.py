@@ -226,10 +226,12 @@ def test_what_was_written_past_the_rules_is_found_after_building_anew(
 
 
 def test_who_may_not_write_searches_all_the_same(
-    client: MessageDBClient, fresh_db: dict[str, Any]
+    client: MessageDBClient, message_db: dict[str, Any]
 ) -> None:
     stream = write(client, "t", UserMessageAdded(message="apple"))
-    with quick_connection({**fresh_db, "options": "-c default_transaction_read_only=on"}) as reader:
+    with quick_connection(
+        {**message_db, "options": "-c default_transaction_read_only=on"}
+    ) as reader:
         with pytest.raises(StoreUnavailableError, match="read-only"):
             index.catch_up(reader, CATEGORY)
         assert found(reader, "apple") == {stream}
@@ -238,14 +240,14 @@ def test_who_may_not_write_searches_all_the_same(
 
 
 def test_two_that_search_first_at_the_same_time_both_find_it(
-    client: MessageDBClient, fresh_db: dict[str, Any]
+    client: MessageDBClient, message_db: dict[str, Any]
 ) -> None:
     names = {write(client, str(n), UserMessageAdded(message=f"apple {n}")) for n in range(30)}
     seen: list[set[str]] = []
     ready = threading.Barrier(4)
 
     def search() -> None:
-        with quick_connection(fresh_db) as quick:
+        with quick_connection(message_db) as quick:
             ready.wait(10)
             seen.append(found(quick, "apple"))
 
