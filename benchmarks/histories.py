@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 
 from benchmarks.measure import Row, Scale, exponent, fastest, milliseconds
-from benchmarks.turns import drive
+from benchmarks.turns import drive, stored_bytes
 from benchmarks.world import TURN, World, new_stream
 from messagedb_agent.engine.thread import AgentThread
 from messagedb_agent.projections.thread_state import THREAD_STATE
@@ -26,19 +26,25 @@ def run(world: World, scale: Scale) -> Iterator[Row]:
             with AgentThread(store, stream) as thread:
                 drive(thread)
         yield from _cold(store, streams, scale)
-        yield from _warm(store, streams, scale)
+        yield from _warm(world, store, streams, scale)
 
 
-def _warm(store: MessageDBClient, streams: list[str], scale: Scale) -> Iterator[Row]:
+def _warm(world: World, store: MessageDBClient, streams: list[str], scale: Scale) -> Iterator[Row]:
     with ExitStack() as exits:
         threads = [exits.enter_context(AgentThread(store, stream)) for stream in streams]
         for thread in threads:
             # The first turn hashes the whole past.
             drive(thread)
-        seconds = fastest(
-            scale.rounds * scale.turns, *(partial(drive, thread) for thread in threads)
-        )
-    yield from _rows("turn, running process", 1.3, seconds, scale)
+        before = [store.version(stream) for stream in streams]
+        count = scale.rounds * scale.turns
+        seconds = fastest(count, *(partial(drive, thread) for thread in threads))
+    yield from _rows("turn, running process", 1.3, seconds, scale, milliseconds)
+    with world.connect() as bare:
+        sizes = [
+            stored_bytes(bare, stream, version) / count
+            for stream, version in zip(streams, before, strict=True)
+        ]
+    yield from _rows("bytes of a turn in its rows", 1.3, sizes, scale, "{:,.0f}".format)
 
 
 def _cold(store: MessageDBClient, streams: list[str], scale: Scale) -> Iterator[Row]:
@@ -71,15 +77,17 @@ def _cold(store: MessageDBClient, streams: list[str], scale: Scale) -> Iterator[
         )
 
 
-def _rows(what: str, bound: float, seconds: list[float], scale: Scale) -> Iterator[Row]:
-    shortest = f"{milliseconds(seconds[0])} after {scale.histories[0]:,} events"
-    for events, value in zip(scale.histories[1:], seconds[1:], strict=True):
+def _rows(
+    what: str, bound: float, values: list[float], scale: Scale, said: Callable[[float], str]
+) -> Iterator[Row]:
+    shortest = f"{said(values[0])} after {scale.histories[0]:,} events"
+    for events, value in zip(scale.histories[1:], values[1:], strict=True):
         yield Row(
             f"{what}, after {events:,} events",
-            milliseconds(value),
+            said(value),
             shortest,
-            value / seconds[0],
+            value / values[0],
             bound,
         )
-    power = exponent(scale.histories, seconds)
+    power = exponent(scale.histories, values)
     yield Row(f"{what}: scaling exponent", f"{power:.2f}", "0: constant; 1: linear")

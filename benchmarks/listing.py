@@ -35,7 +35,7 @@ _PASSED: LiteralString = """
 def run(world: World, scale: Scale) -> Iterator[Row]:
     """The newest threads, first short ones, then some with a long past among them."""
     with world.store() as store:
-        # The oldest of all.
+        # Older than all that are listed.
         store.append(new_stream(), [NewEvent(event=UserMessageAdded(message=_SAID))])
     world.fill("agent:v0-", threads=scale.listed_threads, turns=2)
     yield from _times(world, scale, f"{scale.listed_threads:,} threads")

@@ -125,7 +125,7 @@ def _counts(store: MessageDBClient, bare: psycopg.Connection[Any], scale: Scale)
             for _ in range(scale.turns):
                 drive(thread)
         commits = (_one(bare, _NEXT_TRANSACTION) - before) / scale.turns
-    size = _one(bare, _SIZE, stream, version) / scale.turns
+    size = stored_bytes(bare, stream, version) / scale.turns
     texts = sum(
         len(row.type) + len(row.data) + len(row.metadata or "")
         for events in COMMITS
@@ -135,6 +135,11 @@ def _counts(store: MessageDBClient, bare: psycopg.Connection[Any], scale: Scale)
     trips_per_turn = len(trips) / scale.turns
     yield Row("round trips of a turn", f"{trips_per_turn:.2f}", "4", trips_per_turn / 4, 1.5)
     yield Row("bytes of a turn in its rows", f"{size:,.0f}", f"{texts:,}: its JSON", size / texts)
+
+
+def stored_bytes(bare: psycopg.Connection[Any], stream_name: str, after: int) -> int:
+    """What the rows of a stream after a position take."""
+    return _one(bare, _SIZE, stream_name, after)
 
 
 @contextmanager

@@ -17,13 +17,18 @@ from messagedb_agent.store import MessageDBClient, schema
 from tests.postgres import NewDatabase
 
 
-@pytest.fixture(scope="session")
-def dsn(server: NewDatabase) -> str:
-    """A database that all tests of a process share."""
+def new_message_db(server: NewDatabase) -> str:
+    """A database of its own with Message DB in it, and nothing else."""
     dsn = server()
     with psycopg.connect(dsn) as connection:
         schema.install(connection)
     return dsn
+
+
+@pytest.fixture(scope="session")
+def dsn(server: NewDatabase) -> str:
+    """A database that all tests of a process share."""
+    return new_message_db(server)
 
 
 @pytest.fixture

@@ -5,24 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from messagedb_agent.store import schema
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.memory import MemoryStore
 from tests.engine.helpers import new_stream
+from tests.message_db import new_message_db
 from tests.postgres import NewDatabase
 
 
 @pytest.fixture(scope="session")
 def message_db(server: NewDatabase) -> dict[str, Any]:
     """Connection parameters of a database that tests of this folder share."""
-    dsn = server()
-    with psycopg.connect(dsn) as connection:
-        schema.install(connection)
-    return conninfo_to_dict(dsn)
+    return conninfo_to_dict(new_message_db(server))
 
 
 @pytest.fixture

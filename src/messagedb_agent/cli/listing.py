@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 from messagedb_agent.cli.terminal import paint
 from messagedb_agent.cli.text import one_line, pad, shorten, terminal_width
 from messagedb_agent.engine.costs import cost_in_words
 from messagedb_agent.store.archive.reading import has_archive
 from messagedb_agent.store.quick import QuickConnection
-from messagedb_agent.store.search import search_threads
+from messagedb_agent.store.search import nobody, search_threads
 from messagedb_agent.store.threads import ThreadSummary, newest_threads
 
 # No thread has the status without one of these events, and to find them is quicker.
@@ -39,22 +40,23 @@ def wanted_threads(
     text: str | None = None,
     since: datetime | None = None,
     archived: bool = False,
+    on_many: Callable[[], object] = nobody,
 ) -> tuple[ThreadSummary, ...]:
     """
     The newest threads with this status and this text in them.
 
-    Only those in which something happened `since` then; archived ones, or the others.
+    Only those in which something happened `since` then; archived ones, or the others. `on_many`
+    is as in `search_threads`.
     """
     if archived and not has_archive(connection):
         return ()
     types = TELLING.get(status or "", ())
+    search = partial(search_threads, connection, category, on_many=on_many)
     looked_at = limit
     while True:
         names = None
         if types or text is not None:
-            names = search_threads(
-                connection, category, looked_at, text=text, types=types, archived=archived
-            )
+            names = search(looked_at, text=text, types=types, archived=archived)
         threads = newest_threads(connection, category, looked_at, names, archived=archived)
         found = tuple(
             each

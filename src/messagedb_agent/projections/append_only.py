@@ -24,7 +24,8 @@ class AppendOnly(
 
     All generations share one growing list, of which each sees its own length. Extending an
     older generation a second time copies it, so that no generation ever changes. `of` makes
-    one of other items; a struct, because folding a long thread makes one with each message.
+    one of other items; a struct, because folding a long thread makes one with each message. As
+    such it is written with items of newer generations, if there are any, and read with as few.
     """
 
     _items: list[T] = []

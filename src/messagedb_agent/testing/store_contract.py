@@ -168,6 +168,16 @@ class WritingContract:
 
         assert store.version(stream) == NO_STREAM
 
+    def test_a_connection_sees_what_was_appended(self, store: EventStore) -> None:
+        stream = new_stream()
+        store.append(stream, [said("a"), said("b")])
+
+        with store.connection() as connection:
+            if connection is None:
+                pytest.skip("the store has no database")
+            count = "SELECT count(*) FROM message_store.messages WHERE stream_name = %s"
+            assert connection.execute(count, (stream,)).fetchone() == (2,)
+
 
 class LockingContract:
     """One driver for each thread."""

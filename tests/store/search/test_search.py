@@ -172,6 +172,35 @@ def test_an_archived_thread_is_found_again_once_it_is_back(
     assert found(quick, "apple") == {stream}
 
 
+def test_a_thread_comes_back_from_the_archive_when_the_index_was_dropped(
+    client: MessageDBClient, quick: QuickConnection
+) -> None:
+    stream = write(client, "t", SessionStarted(thread_id="t"), ThreadRenamed(title="apple"))
+    found(quick, "apple")
+    archive_thread(client, stream)
+    quick.query("DROP TABLE messagedb_agent.search_entries")
+
+    unarchive_thread(client, stream)
+
+    assert found(quick, "apple") == {stream}
+
+
+def test_many_new_events_are_told_of_once(
+    client: MessageDBClient, quick: QuickConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index, "PAGE_EVENTS", 3)
+    told: list[None] = []
+    for number in range(9):
+        write(client, str(number), UserMessageAdded(message="apple"))
+        search_threads(quick, CATEGORY, 9, text="apple", on_many=lambda: told.append(None))
+    assert told == []
+
+    rebuild(quick, "another:v0")
+    search_threads(quick, CATEGORY, 9, text="apple", on_many=lambda: told.append(None))
+
+    assert told == [None]
+
+
 def test_an_entry_is_not_believed(client: MessageDBClient, quick: QuickConnection) -> None:
     write(client, "t", UserMessageAdded(message="apple"))
     found(quick, "apple")
@@ -190,6 +219,7 @@ def test_an_entry_is_not_believed(client: MessageDBClient, quick: QuickConnectio
     [
         "DROP SCHEMA messagedb_agent CASCADE",
         "DROP TABLE messagedb_agent.search_entries",
+        "DROP TABLE messagedb_agent.search_progress",
         "DROP INDEX messagedb_agent.search_entries_terms",
         "COMMENT ON TABLE messagedb_agent.search_entries IS 'of another version'",
     ],
@@ -239,7 +269,7 @@ def test_who_may_not_write_searches_all_the_same(
             rebuild(reader, CATEGORY)
 
 
-def test_two_that_search_first_at_the_same_time_both_find_it(
+def test_all_who_search_first_at_the_same_time_find_it(
     client: MessageDBClient, message_db: dict[str, Any]
 ) -> None:
     names = {write(client, str(n), UserMessageAdded(message=f"apple {n}")) for n in range(30)}

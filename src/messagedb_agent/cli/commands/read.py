@@ -165,7 +165,8 @@ def list_threads(options: argparse.Namespace) -> int:
     if options.runs:
         return _list_runs(options)
     category = category_of(options)
-    with reader(configuration(options)) as connection, Progress("looking through the threads"):
+    progress = Progress("looking through the threads")
+    with reader(configuration(options)) as connection, progress:
         archived = options.archived
         threads = wanted_threads(
             connection,
@@ -175,6 +176,7 @@ def list_threads(options: argparse.Namespace) -> int:
             text=options.search,
             since=options.since,
             archived=archived,
+            on_many=lambda: progress.begin("entering what has come since the last search"),
         )
         names = [thread.stream_name for thread in threads]
         titles = thread_titles(connection, names, archived=archived) if names else {}

@@ -33,7 +33,8 @@ _UNARCHIVE: LiteralString = """
 
 # What comes back has global positions that are behind those which are entered already.
 _IS_SEARCHED: LiteralString = """
-    SELECT to_regprocedure('messagedb_agent.search_enter(text)') IS NOT NULL
+    SELECT to_regclass('messagedb_agent.search_entries') IS NOT NULL
+       AND to_regprocedure('messagedb_agent.search_enter(text)') IS NOT NULL
 """
 _ENTER: LiteralString = "SELECT messagedb_agent.search_enter($1)"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -11,7 +11,7 @@ import msgspec
 from messagedb_agent.errors import SchemaMissingError, StoreUnavailableError
 from messagedb_agent.store.archive.reading import ARCHIVED_MESSAGES, OPENINGS
 from messagedb_agent.store.quick import QuickConnection
-from messagedb_agent.store.search.index import IS_COMPLETE, TELLING_TYPES, TEXT, catch_up
+from messagedb_agent.store.search.index import IS_COMPLETE, TELLING_TYPES, TEXT, catch_up, nobody
 from messagedb_agent.store.shards import CATEGORIES
 
 MOST_CANDIDATES = 5_000
@@ -131,19 +131,22 @@ def search_threads(
     text: str | None = None,
     types: Sequence[str] = (),
     archived: bool = False,
+    on_many: Callable[[], object] = nobody,
 ) -> tuple[str, ...]:
     """
     The newest streams with an event of these types, and with the text, if they are given.
 
     The text may stand in a message, an answer or the title; upper and lower case are the
     same. `archived` is as in `newest_threads`. What few events show is found by an index, if
-    there can be one; otherwise the cost grows with the threads passed on the way.
+    there can be one; otherwise the cost grows with the threads passed on the way. `on_many` is
+    called when many events have to be entered first.
     """
     wishes = [*_said(text), *_happened(types)]
     if not archived:
         # Who may not write can't enter anything; if more is wrong, passing will meet it.
         with suppress(StoreUnavailableError, SchemaMissingError):
-            names = _indexed(connection, category, limit, wishes)
+            reached = catch_up(connection, category, on_many)
+            names = _indexed(connection, category, limit, wishes, reached)
             if names is not None:
                 return names
     query = _Query(category, str(limit))
@@ -154,10 +157,9 @@ def search_threads(
 
 
 def _indexed(
-    connection: QuickConnection, category: str, limit: int, wishes: Sequence[_Wish]
+    connection: QuickConnection, category: str, limit: int, wishes: Sequence[_Wish], reached: str
 ) -> tuple[str, ...] | None:
     """What the index tells of; None when it does not tell of all, or of too much."""
-    reached = catch_up(connection, category)
     wish = next((wish for wish in wishes if _are_few(connection, wish)), None)
     if wish is None:
         return None

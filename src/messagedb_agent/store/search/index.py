@@ -7,6 +7,7 @@ it as well. It holds numbers only; what is found by them is looked at before it 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import resources
 
 from messagedb_agent.store.quick import QuickConnection
@@ -35,12 +36,13 @@ PAGE_EVENTS = 20_000
 
 _SAYING = ("LLMResponseReceived", "ThreadRenamed", "UserMessageAdded")
 _MARK = "messagedb-agent search, revision 1"
+_MARKED = "2"  # tables
 
 _FOUND = f"""
     SELECT count(*) FILTER (WHERE obj_description(c.oid, 'pg_class') = '{_MARK}'),
            count(*) FILTER (WHERE relname = 'search_entries_terms')
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-    WHERE nspname = 'messagedb_agent' AND relname LIKE 'search_entries%'
+    WHERE nspname = 'messagedb_agent'
 """  # noqa: S608 - made of constants
 
 _CATCH_UP = f"""
@@ -60,24 +62,35 @@ _CREATE_INDEX = """
     CREATE INDEX search_entries_terms ON messagedb_agent.search_entries USING gin (terms)
 """
 
-_DROP = "DROP TABLE messagedb_agent.search_entries, messagedb_agent.search_progress"
+_DISOWN = "COMMENT ON TABLE messagedb_agent.search_progress IS NULL"
 
 
-def catch_up(connection: QuickConnection, category: str) -> str:
+def nobody() -> None:
+    """The `on_many` of those who need not be told."""
+
+
+def catch_up(
+    connection: QuickConnection, category: str, on_many: Callable[[], object] = nobody
+) -> str:
     """
     Enter what has come in a category since somebody searched there last; how far that reached.
 
     The first time takes about a minute for a million events; who is interrupted goes on from
-    there. Raises `StoreUnavailableError` for a user who may not write to the database.
+    there. `on_many` is called once there is more than a page of them. Raises
+    `StoreUnavailableError` for a user who may not write to the database.
     """
-    ((is_there, has_index),) = connection.query(_FOUND)
-    if is_there == "0":
+    ((marked, has_index),) = connection.query(_FOUND)
+    is_there = marked == _MARKED
+    if not is_there:
         _install(connection)
     full = entered = str(PAGE_EVENTS)
     reached = ""
     while entered == full:
         entered, reached = map(str, connection.query(_CATCH_UP, (category, full))[0])
-    if is_there == "0" or has_index == "0":
+        if entered == full:
+            on_many()
+            on_many = nobody
+    if not is_there or has_index == "0":
         connection.query(_CREATE_INDEX)
     return reached
 
@@ -88,9 +101,9 @@ def rebuild(connection: QuickConnection, category: str) -> None:
 
     Raises `StoreUnavailableError` when the database refuses.
     """
-    ((is_there, _),) = connection.query(_FOUND)
-    if is_there != "0":
-        connection.query(_DROP)
+    ((marked, _),) = connection.query(_FOUND)
+    if marked == _MARKED:
+        connection.query(_DISOWN)
     catch_up(connection, category)
 
 
@@ -98,8 +111,10 @@ def _install(connection: QuickConnection) -> None:
     script = resources.files(__package__).joinpath("index.sql").read_text(encoding="utf-8")
     for name, value in (
         ("mark", _MARK),
+        ("marked", _MARKED),
         ("types", _array(TELLING_TYPES)),
         ("entered", _array((*TELLING_TYPES, *_SAYING))),
+        # There the columns are parameters, `_type` and `_data`.
         ("text", TEXT.format(event="_")),
     ):
         script = script.replace(f"{{{name}}}", value)

@@ -8,10 +8,9 @@ BEGIN
   -- Two processes that create it at once would collide in the catalogue.
   PERFORM pg_advisory_xact_lock(1296319008, 6);
   -- Not by `to_regclass`, which may remember that there was none before the lock was waited for.
-  IF EXISTS (
-    SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-    WHERE nspname = 'messagedb_agent' AND relname = 'search_entries'
-      AND obj_description(c.oid, 'pg_class') = '{mark}') THEN
+  IF {marked} = (
+    SELECT count(*) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE nspname = 'messagedb_agent' AND obj_description(c.oid, 'pg_class') = '{mark}') THEN
     RETURN;
   END IF;
   IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'messagedb_agent') THEN
@@ -36,6 +35,7 @@ BEGIN
     category text PRIMARY KEY,
     global_position bigint NOT NULL
   );
+  COMMENT ON TABLE messagedb_agent.search_progress IS '{mark}';
 
   CREATE FUNCTION messagedb_agent.search_trigrams(_text text) RETURNS integer[]
   LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
