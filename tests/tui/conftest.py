@@ -13,6 +13,7 @@ from uuid import uuid4
 import msgspec
 import psycopg
 import pytest
+from textual._context import visible_screen_stack
 from textual.pilot import Pilot
 
 from messagedb_agent.cancellation import NEVER, Cancellation
@@ -197,7 +198,13 @@ async def write(pilot: Pilot[None], text: str) -> None:
 
 
 def text_of(app: Any) -> str:
-    """What the screen shows, line by line."""
+    """
+    What the screen shows, line by line.
+
+    A dialog keeps what it was drawn over, and takes that from this variable: without it, to
+    look at a dialog before its first drawing would leave it over nothing.
+    """
+    visible_screen_stack.set(app._background_screens)
     strips = app.screen._compositor.render_strips()
     return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
 

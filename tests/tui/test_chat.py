@@ -19,6 +19,7 @@ from messagedb_agent.tools.base import ToolContext
 from messagedb_agent.tools.define import tool
 from messagedb_agent.tui.app import AgentApp
 from messagedb_agent.tui.conversation import BROKEN_OFF, Conversation
+from messagedb_agent.tui.dialogs.approval import ApprovalDialog
 from messagedb_agent.tui.messages import Arrived, StoreChanged
 from messagedb_agent.tui.widgets.live import Live
 from messagedb_agent.workers.schema import install
@@ -235,7 +236,7 @@ def test_a_worker_is_reminded_of_what_nobody_may_approve(desk: Desk) -> None:
 
     async def story(pilot: Pilot[None]) -> None:
         await write(pilot, "call out")
-        await until(pilot, shows(pilot, "waits for approval"))
+        await until(pilot, lambda: isinstance(app.screen, ApprovalDialog))
 
     play(app, story)
     with desk.store.connection() as connection:
