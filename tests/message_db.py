@@ -6,12 +6,13 @@ A test module takes what it needs by name, `store = message_db.store`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from uuid import uuid4
 
 import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from messagedb_agent.store import MessageDBClient, schema
 from tests.postgres import NewDatabase
@@ -23,6 +24,28 @@ def new_message_db(server: NewDatabase) -> str:
     with psycopg.connect(dsn) as connection:
         schema.install(connection)
     return dsn
+
+
+def outage(dsn: str) -> tuple[Callable[[], None], Callable[[], None]]:
+    """Functions that take the database away, and give it back."""
+    elsewhere = make_conninfo(dsn, dbname="postgres")
+    name = conninfo_to_dict(dsn)["dbname"]
+
+    def allow(is_up: bool) -> None:
+        with psycopg.connect(elsewhere, autocommit=True) as connection:
+            connection.execute(
+                sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}").format(
+                    sql.Identifier(str(name)), sql.Literal(is_up)
+                )
+            )
+            if not is_up:
+                connection.execute(
+                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+                    "WHERE datname = %s",
+                    (name,),
+                )
+
+    return lambda: allow(False), lambda: allow(True)
 
 
 @pytest.fixture(scope="session")

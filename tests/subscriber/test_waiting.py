@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 
-import psycopg
 import pytest
-from psycopg import sql
 
 from messagedb_agent.store import MessageDBClient
 from messagedb_agent.subscriber import Subscriber
+from tests.message_db import outage
 from tests.subscriber.history import PATIENCE_SECONDS, Seen, running, write
 
 
@@ -51,28 +49,6 @@ def test_it_stops_soon_though_it_polls_seldom(
     thread.join(5)
 
     assert not thread.is_alive()
-
-
-def outage(dsn: str) -> tuple[Callable[[], None], Callable[[], None]]:
-    """Functions that take the database away, and give it back."""
-    elsewhere = psycopg.conninfo.make_conninfo(dsn, dbname="postgres")
-    name = psycopg.conninfo.conninfo_to_dict(dsn)["dbname"]
-
-    def allow(is_up: bool) -> None:
-        with psycopg.connect(elsewhere, autocommit=True) as connection:
-            connection.execute(
-                sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}").format(
-                    sql.Identifier(str(name)), sql.Literal(is_up)
-                )
-            )
-            if not is_up:
-                connection.execute(
-                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
-                    "WHERE datname = %s",
-                    (name,),
-                )
-
-    return lambda: allow(False), lambda: allow(True)
 
 
 def test_an_outage_of_the_database_is_waited_out(

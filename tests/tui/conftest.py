@@ -11,7 +11,6 @@ from typing import Any
 from uuid import uuid4
 
 import msgspec
-import psycopg
 import pytest
 from textual._context import visible_screen_stack
 from textual.pilot import Pilot
@@ -23,7 +22,6 @@ from messagedb_agent.events.base import Event, RecordedEvent
 from messagedb_agent.llm.base import LLM, Completion, Delta, ModelRequest, ignore_delta
 from messagedb_agent.llm.scripted import ScriptedModel
 from messagedb_agent.projections.thread_state import ThreadState
-from messagedb_agent.store import schema
 from messagedb_agent.store.base import NewEvent
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.stream import build_stream_name
@@ -34,6 +32,7 @@ from messagedb_agent.tui.app import AgentApp
 from messagedb_agent.tui.dialogs.approval import ApprovalDialog
 from messagedb_agent.tui.services import Services
 from messagedb_agent.workers.reminder import RemindingStore
+from tests.message_db import new_message_db
 from tests.postgres import NewDatabase, server
 
 __all__ = ["server"]
@@ -51,10 +50,7 @@ def _no_guard(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def dsn(server: NewDatabase) -> str:
     """A database with Message DB in it; tests keep apart by their categories."""
-    dsn = server()
-    with psycopg.connect(dsn) as connection:
-        schema.install(connection)
-    return dsn
+    return new_message_db(server)
 
 
 @pytest.fixture

@@ -20,9 +20,10 @@ from messagedb_agent.tools.define import tool
 from messagedb_agent.tui.app import AgentApp
 from messagedb_agent.tui.conversation import BROKEN_OFF, Conversation
 from messagedb_agent.tui.dialogs.approval import ApprovalDialog
-from messagedb_agent.tui.messages import Arrived, StoreChanged
+from messagedb_agent.tui.messages import Arrived
 from messagedb_agent.tui.widgets.live import Live
 from messagedb_agent.workers.schema import install
+from tests.message_db import outage
 from tests.tui.conftest import (
     PATIENCE_SECONDS,
     Desk,
@@ -314,13 +315,17 @@ def test_a_store_that_fails_is_told_in_the_status_line(desk: Desk) -> None:
     play(app, story)
 
 
-def test_a_store_that_comes_back_is_told_too(desk: Desk) -> None:
+def test_a_store_that_comes_back_is_told_too(desk: Desk, dsn: str) -> None:
+    take_away, give_back = outage(dsn)
     app = desk.app()
 
     async def story(pilot: Pilot[None]) -> None:
         await until(pilot, shows(pilot, "store ok"))
-        app.post_safely(StoreChanged("the database is away"))
-        await until(pilot, shows(pilot, "store away: the database is away"))
+        take_away()
+        try:
+            await until(pilot, shows(pilot, "store away"))
+        finally:
+            give_back()
         await until(pilot, shows(pilot, "store ok"))
 
     play(app, story)
