@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import LiteralString
 
 import psycopg
@@ -26,6 +27,12 @@ _NAMES: LiteralString = """
 
 
 _SAID = "What is 4711 plus 22?"
+_SAY_OF_OLD: LiteralString = """
+    UPDATE message_store.messages SET data = jsonb_set(data, '{message}', '"Do you remember?"')
+    WHERE position = 0 AND data ->> 'message' NOT LIKE '%4711%' AND global_position < (
+        SELECT percentile_disc(0.1) WITHIN GROUP (ORDER BY global_position)
+        FROM message_store.messages)
+"""
 _PASSED: LiteralString = """
     SELECT DISTINCT stream_name FROM message_store.messages
     WHERE type = 'UserMessageAdded' AND data ->> 'message' ILIKE '%4711%'
@@ -39,6 +46,8 @@ def run(world: World, scale: Scale) -> Iterator[Row]:
         store.append(new_stream(), [NewEvent(event=UserMessageAdded(message=_SAID))])
     world.fill("agent:v0-", threads=scale.listed_threads, turns=2)
     yield from _times(world, scale, f"{scale.listed_threads:,} threads")
+    with world.connect() as bare:
+        bare.execute(_SAY_OF_OLD)
     yield from _searches(world, scale)
     long = min(max(scale.histories), 10_000)
     for _ in range(3):
@@ -52,17 +61,23 @@ def _searches(world: World, scale: Scale) -> Iterator[Row]:
         began = time.perf_counter()
         assert len(search_threads(quick, _CATEGORY, _LIMIT, text="4711 PLUS")) == 1
         building = time.perf_counter() - began
-        rare, common, passing = fastest(
+        rare, old, common, passing = fastest(
             max(1, scale.rounds // 5),
             lambda: search_threads(quick, _CATEGORY, _LIMIT, text="4711 PLUS"),
+            lambda: search_threads(quick, _CATEGORY, _LIMIT, text="remember"),
             lambda: search_threads(quick, _CATEGORY, _LIMIT, text="it is 42"),
             lambda: cursor.execute(_PASSED).fetchall(),
         )
+        began = time.perf_counter()
+        assert search_threads(quick, _CATEGORY, _LIMIT, since=datetime.now(UTC)) == ()
+        idle = time.perf_counter() - began
     what = f"among {scale.listed_threads:,} threads"
     floor = f"{milliseconds(passing)}: looking at all messages"
     yield Row(f"searching a text that one has {what}", milliseconds(rare), floor, rare / passing)
+    yield Row(f"one that the oldest tenth has {what}", milliseconds(old), floor, old / passing)
     yield Row(f"searching one that all have {what}", milliseconds(common), floor, common / passing)
-    yield Row(f"the first search {what}, which enters all events", milliseconds(building), "")
+    yield Row(f"the first search {what} for what the newest have not", milliseconds(building), "")
+    yield Row(f"`list --since` {what}, of which none fits", milliseconds(idle), "")
 
 
 def _times(world: World, scale: Scale, note: str) -> Iterator[Row]:

@@ -51,19 +51,14 @@ def wanted_threads(
     if archived and not has_archive(connection):
         return ()
     types = TELLING.get(status or "", ())
-    search = partial(search_threads, connection, category, on_many=on_many)
+    search = partial(search_threads, connection, category, archived=archived, on_many=on_many)
     looked_at = limit
     while True:
         names = None
-        if types or text is not None:
-            names = search(looked_at, text=text, types=types, archived=archived)
+        if types or text is not None or since is not None:
+            names = search(looked_at, text=text, types=types, since=since)
         threads = newest_threads(connection, category, looked_at, names, archived=archived)
-        found = tuple(
-            each
-            for each in threads
-            if status in (None, each.status)
-            and (since is None or datetime.fromisoformat(each.last_activity) >= since)
-        )
+        found = tuple(each for each in threads if status in (None, each.status))
         if len(found) >= limit or len(threads) < looked_at:
             return found[:limit]
         # The status is what a stream adds up to, so it is only known after looking.

@@ -9,6 +9,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from messagedb_agent.store.quick import QuickConnection, quick_connection
+from messagedb_agent.store.search import passing
 from tests.message_db import new_message_db
 from tests.postgres import NewDatabase
 
@@ -22,3 +23,9 @@ def message_db(server: NewDatabase) -> dict[str, Any]:
 def quick(message_db: dict[str, Any]) -> Iterator[QuickConnection]:
     with quick_connection(message_db) as connection:
         yield connection
+
+
+@pytest.fixture
+def no_glance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if there were more threads than the newest ones."""
+    monkeypatch.setattr(passing, "GLANCE_THREADS", 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -26,6 +27,8 @@ from messagedb_agent.store.quick import QuickConnection, quick_connection
 from messagedb_agent.store.search import finding, index, search_threads
 from messagedb_agent.store.search.index import TELLING_TYPES, rebuild
 
+pytestmark = pytest.mark.usefixtures("no_glance")
+
 CATEGORY = "agent:v0"
 
 TEXTS = (
@@ -38,6 +41,8 @@ TEXTS = (
     "STRASSE NACH ÖSTERREICH",
     "İstanbul'da hava",
     "你好世界和平",
+    "今天天气很好",
+    "नमस्ते दुनिया",
     "100% of a_b\\c\"d'e",
     "emoji 👩‍👩‍👧 family",
     "one line\nand another\tone",
@@ -46,7 +51,8 @@ TEXTS = (
 )
 PATTERNS = (
     "20 plus", "PLUS 22", "plus 23", "ab", "abc", "cab", "straße", "ÖSTERREICH", "österreich",
-    "hava", "İst", "你好世", "世界和平", "好", "100%", "%", "_b\\", 'c"d',
+    "hava", "İst", "你好世", "世界和平", "好", "你好", "好世", "天气", "世今", "अ", "ते",
+    "100%", "%", "_b\\", 'c"d',
     "👩‍👩‍👧", "line\nand", "needle",
     "g n", "long long long", "no such thing", "", " ",
 )  # fmt: skip
@@ -71,6 +77,13 @@ def by_passing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(finding, "MOST_CANDIDATES", 0)
 
 
+def never_looks_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    def looks(*_: object) -> tuple[str, ...]:
+        raise AssertionError("all events were looked at")
+
+    monkeypatch.setattr(finding, "look_at_all", looks)
+
+
 def test_the_index_finds_exactly_what_looking_at_all_finds(
     client: MessageDBClient, quick: QuickConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,6 +98,29 @@ def test_the_index_finds_exactly_what_looking_at_all_finds(
 
     assert indexed == {pattern: found(quick, pattern) for pattern in PATTERNS}
     assert len(indexed["20 plus"]) == 6
+
+
+def test_a_word_of_two_letters_is_found_by_the_index_where_letters_are_words(
+    client: MessageDBClient, quick: QuickConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = write(client, "t", UserMessageAdded(message="今天天气很好"))
+    write(client, "u", UserMessageAdded(message="天很气"))
+    never_looks_at_all(monkeypatch)
+
+    assert found(quick, "天气") == {stream}
+
+
+def test_what_few_threads_have_is_found_without_looking_at_all(
+    client: MessageDBClient, quick: QuickConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said, ended = UserMessageAdded(message="apple pie"), SessionCompleted()
+    stream = write(client, "t", said, ended)
+    write(client, "u", said)
+    never_looks_at_all(monkeypatch)
+
+    assert search_threads(quick, CATEGORY, 9, types=["SessionCompleted"]) == (stream,)
+    assert search_threads(quick, CATEGORY, 9, text="pie", types=["SessionCompleted"]) == (stream,)
+    assert len(found(quick, "pie")) == 2
 
 
 def test_several_ways_to_be_found_go_together(
@@ -136,6 +172,51 @@ def test_the_newest_come_first_and_no_more_than_are_wanted(
     write(client, "one", said)
 
     assert search_threads(quick, CATEGORY, 2, text="apple") == (names[2], names[1])
+
+
+def test_a_thread_counts_once_however_often_it_says_it(
+    client: MessageDBClient, quick: QuickConnection
+) -> None:
+    older = write(client, "older", UserMessageAdded(message="apple"))
+    newer = write(client, "newer", *[UserMessageAdded(message="apple")] * 5)
+
+    assert search_threads(quick, CATEGORY, 2, text="apple") == (newer, older)
+
+
+def test_a_name_that_is_used_again_tells_of_the_new_thread(
+    client: MessageDBClient, quick: QuickConnection
+) -> None:
+    first = write(client, "t", UserMessageAdded(message="apple"))
+    between = write(client, "between", UserMessageAdded(message="pear"))
+    assert found(quick, "apple") == {first}
+    quick.query("DELETE FROM message_store.messages WHERE stream_name = $1", (first,))
+    assert found(quick, "apple") == set()
+
+    write(client, "t", UserMessageAdded(message="pear"))
+
+    assert search_threads(quick, CATEGORY, 9, text="pear") == (first, between)
+    assert found(quick, "apple") == set()
+
+
+def test_since_leaves_those_in_which_something_happened(
+    client: MessageDBClient, quick: QuickConnection
+) -> None:
+    apple = UserMessageAdded(message="apple")
+    old, awake = write(client, "old", apple), write(client, "awake", apple)
+    new = write(client, "new", apple)
+    quick.query("UPDATE message_store.messages SET time = time - interval '1 day'")
+    write(client, "awake", UserMessageAdded(message="pear"))
+    since = datetime.now(UTC) - timedelta(hours=1)
+    fresh = write(client, "fresh", UserMessageAdded(message="plum"))
+
+    def search(limit: int = 9, **wishes: Any) -> tuple[str, ...]:
+        return search_threads(quick, CATEGORY, limit, **wishes)
+
+    assert search(since=since) == (fresh, awake)
+    assert search(1, since=since) == (fresh,)
+    assert search(since=since, text="apple") == (awake,)
+    assert search(since=since - timedelta(days=2), text="apple") == (new, awake, old)
+    assert search(since=datetime.now(UTC) + timedelta(hours=1)) == ()
 
 
 def test_a_category_is_not_searched_for_another(
@@ -206,7 +287,7 @@ def test_an_entry_is_not_believed(client: MessageDBClient, quick: QuickConnectio
     found(quick, "apple")
     quick.query(
         "INSERT INTO messagedb_agent.search_entries "
-        "SELECT $1, n, messagedb_agent.search_trigrams('pear') FROM generate_series(0, 1) AS n "
+        "SELECT $1, n, 0, messagedb_agent.search_trigrams('pear') FROM generate_series(0, 1) AS n "
         "ON CONFLICT (stream_name, position) DO UPDATE SET terms = excluded.terms",
         (f"{CATEGORY}-t",),
     )

@@ -35,7 +35,7 @@ PAGE_EVENTS = 20_000
 """How many events are entered in one transaction, which takes about a second."""
 
 _SAYING = ("LLMResponseReceived", "ThreadRenamed", "UserMessageAdded")
-_MARK = "messagedb-agent search, revision 1"
+_MARK = "messagedb-agent search, revision 2"
 _MARKED = "2"  # tables
 
 _FOUND = f"""
