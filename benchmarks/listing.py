@@ -33,7 +33,7 @@ _SAY_OF_OLD: LiteralString = """
         SELECT percentile_disc(0.1) WITHIN GROUP (ORDER BY global_position)
         FROM message_store.messages)
 """
-_PASSED: LiteralString = """
+_LOOKED_AT: LiteralString = """
     SELECT DISTINCT stream_name FROM message_store.messages
     WHERE type = 'UserMessageAdded' AND data ->> 'message' ILIKE '%4711%'
 """
@@ -61,21 +61,21 @@ def _searches(world: World, scale: Scale) -> Iterator[Row]:
         began = time.perf_counter()
         assert len(search_threads(quick, _CATEGORY, _LIMIT, text="4711 PLUS")) == 1
         building = time.perf_counter() - began
-        rare, old, common, passing = fastest(
+        rare, old, common, looking = fastest(
             max(1, scale.rounds // 5),
             lambda: search_threads(quick, _CATEGORY, _LIMIT, text="4711 PLUS"),
             lambda: search_threads(quick, _CATEGORY, _LIMIT, text="remember"),
             lambda: search_threads(quick, _CATEGORY, _LIMIT, text="it is 42"),
-            lambda: cursor.execute(_PASSED).fetchall(),
+            lambda: cursor.execute(_LOOKED_AT).fetchall(),
         )
         began = time.perf_counter()
         assert search_threads(quick, _CATEGORY, _LIMIT, since=datetime.now(UTC)) == ()
         idle = time.perf_counter() - began
     what = f"among {scale.listed_threads:,} threads"
-    floor = f"{milliseconds(passing)}: looking at all messages"
-    yield Row(f"searching a text that one has {what}", milliseconds(rare), floor, rare / passing)
-    yield Row(f"one that the oldest tenth has {what}", milliseconds(old), floor, old / passing)
-    yield Row(f"searching one that all have {what}", milliseconds(common), floor, common / passing)
+    floor = f"{milliseconds(looking)}: looking at all messages"
+    yield Row(f"searching a text that one has {what}", milliseconds(rare), floor, rare / looking)
+    yield Row(f"one that the oldest tenth has {what}", milliseconds(old), floor, old / looking)
+    yield Row(f"searching one that all have {what}", milliseconds(common), floor, common / looking)
     yield Row(f"the first search {what} for what the newest have not", milliseconds(building), "")
     yield Row(f"`list --since` {what}, of which none fits", milliseconds(idle), "")
 

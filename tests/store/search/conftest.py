@@ -9,7 +9,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from messagedb_agent.store.quick import QuickConnection, quick_connection
-from messagedb_agent.store.search import passing
+from messagedb_agent.store.search import looking
 from tests.message_db import new_message_db
 from tests.postgres import NewDatabase
 
@@ -28,4 +28,4 @@ def quick(message_db: dict[str, Any]) -> Iterator[QuickConnection]:
 @pytest.fixture
 def no_glance(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if there were more threads than the newest ones."""
-    monkeypatch.setattr(passing, "GLANCE_THREADS", 0)
+    monkeypatch.setattr(looking, "GLANCE_THREADS", 0)

@@ -73,7 +73,7 @@ def last_position(quick: QuickConnection) -> str | None:
     return position
 
 
-def by_passing(monkeypatch: pytest.MonkeyPatch) -> None:
+def without_the_index(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(finding, "MOST_CANDIDATES", 0)
 
 
@@ -94,7 +94,7 @@ def test_the_index_finds_exactly_what_looking_at_all_finds(
         write(client, f"failed-{place}", LLMCallFailed(error_message=text))
     indexed = {pattern: found(quick, pattern) for pattern in PATTERNS}
 
-    by_passing(monkeypatch)
+    without_the_index(monkeypatch)
 
     assert indexed == {pattern: found(quick, pattern) for pattern in PATTERNS}
     assert len(indexed["20 plus"]) == 6
@@ -123,6 +123,15 @@ def test_what_few_threads_have_is_found_without_looking_at_all(
     assert len(found(quick, "pie")) == 2
 
 
+@pytest.mark.parametrize("text", ["a", "ab", "é", "éà", "好", "a好", "好a"])
+def test_nothing_is_entered_for_a_text_that_the_index_can_not_tell_of(
+    quick: QuickConnection, text: str
+) -> None:
+    assert found(quick, text) == set()
+
+    assert quick.query("SELECT to_regclass('messagedb_agent.search_entries')::text") == [[None]]
+
+
 def test_several_ways_to_be_found_go_together(
     client: MessageDBClient, quick: QuickConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,7 +143,7 @@ def test_several_ways_to_be_found_go_together(
 
     assert search_threads(quick, CATEGORY, 9, **wishes) == (both,)
     assert len(search_threads(quick, CATEGORY, 9, types=wishes["types"])) == 2
-    by_passing(monkeypatch)
+    without_the_index(monkeypatch)
     assert search_threads(quick, CATEGORY, 9, **wishes) == (both,)
 
 
@@ -147,8 +156,9 @@ def test_types_that_are_not_entered_are_found_all_the_same(
 
 
 def test_what_has_come_since_the_last_search_is_found_whoever_wrote_it(
-    client: MessageDBClient, quick: QuickConnection
+    client: MessageDBClient, quick: QuickConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    never_looks_at_all(monkeypatch)
     assert found(quick, "news") == set()
     write(client, "ours", UserMessageAdded(message="news"))
     quick.query(
@@ -184,8 +194,9 @@ def test_a_thread_counts_once_however_often_it_says_it(
 
 
 def test_a_name_that_is_used_again_tells_of_the_new_thread(
-    client: MessageDBClient, quick: QuickConnection
+    client: MessageDBClient, quick: QuickConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    never_looks_at_all(monkeypatch)
     first = write(client, "t", UserMessageAdded(message="apple"))
     between = write(client, "between", UserMessageAdded(message="pear"))
     assert found(quick, "apple") == {first}
@@ -240,8 +251,9 @@ def test_what_is_too_much_for_a_page_is_entered_page_by_page(
 
 
 def test_an_archived_thread_is_found_again_once_it_is_back(
-    client: MessageDBClient, quick: QuickConnection
+    client: MessageDBClient, quick: QuickConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    never_looks_at_all(monkeypatch)
     stream = write(client, "t", SessionStarted(thread_id="t"), ThreadRenamed(title="apple"))
     archive_thread(client, stream)
     # Its events are behind all that is entered now.
@@ -282,7 +294,10 @@ def test_many_new_events_are_told_of_once(
     assert told == [None]
 
 
-def test_an_entry_is_not_believed(client: MessageDBClient, quick: QuickConnection) -> None:
+def test_an_entry_is_not_believed(
+    client: MessageDBClient, quick: QuickConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    never_looks_at_all(monkeypatch)
     write(client, "t", UserMessageAdded(message="apple"))
     found(quick, "apple")
     quick.query(

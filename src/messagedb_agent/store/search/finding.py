@@ -10,7 +10,7 @@ from datetime import datetime
 from messagedb_agent.errors import SchemaMissingError, StoreUnavailableError
 from messagedb_agent.store.quick import QuickConnection
 from messagedb_agent.store.search.index import IS_COMPLETE, catch_up, nobody
-from messagedb_agent.store.search.passing import MESSAGES, glance, look_at_all, look_at_archive
+from messagedb_agent.store.search.looking import MESSAGES, glance, look_at_all, look_at_archive
 from messagedb_agent.store.search.wishes import Clue, Query, Wish, wishes_for
 from messagedb_agent.store.shards import CATEGORIES
 

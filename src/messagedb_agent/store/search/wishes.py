@@ -82,9 +82,14 @@ def _said(text: str) -> Wish:
         "cardinality(messagedb_agent.search_trigrams({value})) > 0",
         text,
     )
-    is_short = len(text) < 3 and text.isascii()
     shown = TEXT.format(event="event.") + " ILIKE {value}"
-    return Wish(shown, f"%{escaped}%", None if is_short else clue)
+    return Wish(shown, f"%{escaped}%", clue if _has_terms(text) else None)
+
+
+def _has_terms(text: str) -> bool:
+    """Whether anything of it is entered: three letters, or two of three bytes each."""
+    are_wide = [len(letter.encode(errors="surrogatepass")) > 2 for letter in text[:3]]
+    return len(are_wide) > 2 or are_wide == [True, True]
 
 
 def _happened(types: Sequence[str]) -> Wish:

@@ -14,7 +14,7 @@ from messagedb_agent.events.user import ThreadRenamed
 from messagedb_agent.store.base import NewEvent
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.quick import QuickConnection
-from messagedb_agent.store.search import finding, passing, search_threads
+from messagedb_agent.store.search import finding, looking, search_threads
 
 CATEGORY = "agent:v0"
 APPLE, PEAR = UserMessageAdded(message="apple"), UserMessageAdded(message="pear")
@@ -47,7 +47,7 @@ def test_few_threads_need_no_index(client: MessageDBClient, quick: QuickConnecti
 def test_a_full_page_of_the_newest_needs_no_index(
     client: MessageDBClient, quick: QuickConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(passing, "GLANCE_THREADS", 3)
+    monkeypatch.setattr(looking, "GLANCE_THREADS", 3)
     names = [write(client, str(number), APPLE) for number in range(5)]
 
     assert found(quick, "apple", 2) == (names[4], names[3])
@@ -59,7 +59,7 @@ def test_a_full_page_of_the_newest_needs_no_index(
 def test_a_long_thread_among_the_newest_is_not_passed_on_a_glance(
     client: MessageDBClient, quick: QuickConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(passing, "GLANCE_EVENTS", 10)
+    monkeypatch.setattr(looking, "GLANCE_EVENTS", 10)
     older = write(client, "older", APPLE)
     long = write(client, "long", *[PEAR] * 10, APPLE)
     newer = write(client, "newer", APPLE)
@@ -83,8 +83,8 @@ def test_however_far_a_glance_goes_the_answer_is_the_same(
 ) -> None:
     threads, events, times = reach
     monkeypatch.setattr(finding, "WIDE_GLANCE", times)
-    monkeypatch.setattr(passing, "GLANCE_THREADS", threads)
-    monkeypatch.setattr(passing, "GLANCE_EVENTS", events)
+    monkeypatch.setattr(looking, "GLANCE_THREADS", threads)
+    monkeypatch.setattr(looking, "GLANCE_EVENTS", events)
     sharded = [f"agent+{shard:02}:v0" for shard in range(2)]
     first = write(client, "a", APPLE)
     second = write(client, "b", PEAR, APPLE, category=sharded[1])
