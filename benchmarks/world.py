@@ -159,6 +159,8 @@ class World(msgspec.Struct, frozen=True):
 def new_world() -> Iterator[World]:
     """A private server in a folder that is gone afterwards, as users have it."""
     with tempfile.TemporaryDirectory(prefix="mdba-bench-", ignore_cleanup_errors=True) as folder:
+        # Open to the user that root's server runs as, or it would live elsewhere, and stay there.
+        Path(folder).chmod(0o711)
         home = Path(folder) / "home"
         server = EmbeddedServer(home)
         try:

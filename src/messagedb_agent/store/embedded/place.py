@@ -78,7 +78,9 @@ def prepare(home: Path) -> Place:
         _make_folder(home)
         place = locate(home)
         if place.root == home and not place.data.exists() and not place.account.can_enter(home):
-            place = Place(_make_refuge(home))
+            refuge = make_refuge(home)
+            _write_pointer(home / "location", refuge)
+            place = Place(refuge)
         _make_files(place)
     except OSError as error:
         raise EmbeddedServerError(
@@ -86,6 +88,32 @@ def prepare(home: Path) -> Place:
             f"set {VARIABLE} to a writable folder of your own"
         ) from error
     return place
+
+
+def make_refuge(home: Path) -> Path:
+    """
+    Root's folder outside of a home, where any user can enter.
+
+    Raises `EmbeddedServerError` when there is none.
+    """
+    for refuge in refuges(home):
+        for folder in (refuge.parent, refuge):
+            _make_folder(folder)
+            info = folder.lstat()
+            if info.st_uid != 0 or not stat.S_ISDIR(info.st_mode) or info.st_mode & 0o022:
+                break
+        else:
+            if Place(refuge).account.can_enter(refuge):
+                return refuge
+    raise EmbeddedServerError(
+        f"the user that runs PostgreSQL for root can enter neither {home} nor any other place; "
+        f"set {VARIABLE} to a folder that everybody may enter"
+    )
+
+
+def refuges(home: Path) -> list[Path]:
+    """Where root's folder outside of a home may be, the best place first."""
+    return [base / NAME / _digest(home) for base in REFUGES if base.is_dir()]
 
 
 def make_private(folder: Path, account: Account) -> None:
@@ -145,25 +173,6 @@ def _make_folder(folder: Path) -> None:
     else:
         # Root's server runs as another user, who must be able to pass through, not to look.
         folder.chmod(0o711 if os.geteuid() == 0 else 0o700)
-
-
-def _make_refuge(home: Path) -> Path:
-    for base in REFUGES:
-        if not base.is_dir():
-            continue
-        for folder in (base / NAME, base / NAME / _digest(home)):
-            _make_folder(folder)
-            info = folder.lstat()
-            if info.st_uid != 0 or not stat.S_ISDIR(info.st_mode) or info.st_mode & 0o022:
-                break
-        else:
-            if Place(folder).account.can_enter(folder):
-                _write_pointer(home / "location", folder)
-                return folder
-    raise EmbeddedServerError(
-        f"the user that runs PostgreSQL for root can enter neither {home} nor any other place; "
-        f"set {VARIABLE} to a folder that everybody may enter"
-    )
 
 
 def _write_pointer(pointer: Path, folder: Path) -> None:
