@@ -33,7 +33,6 @@ def new_wheel(open_folder: Path) -> NewWheel:
             shutil.copytree(
                 source,
                 site / source.relative_to(package.parent),
-                copy_function=os.link,
                 symlinks=True,
                 ignore=shutil.ignore_patterns("include", "*.a"),
             )
