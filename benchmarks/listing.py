@@ -61,11 +61,12 @@ def _searches(world: World, scale: Scale) -> Iterator[Row]:
         began = time.perf_counter()
         assert len(search_threads(quick, _CATEGORY, _LIMIT, text="4711 PLUS")) == 1
         building = time.perf_counter() - began
-        rare, old, common, looking = fastest(
+        rare, old, common, short, looking = fastest(
             max(1, scale.rounds // 5),
             lambda: search_threads(quick, _CATEGORY, _LIMIT, text="4711 PLUS"),
             lambda: search_threads(quick, _CATEGORY, _LIMIT, text="remember"),
             lambda: search_threads(quick, _CATEGORY, _LIMIT, text="it is 42"),
+            lambda: search_threads(quick, _CATEGORY, _LIMIT, text="zq"),
             lambda: cursor.execute(_LOOKED_AT).fetchall(),
         )
         began = time.perf_counter()
@@ -76,6 +77,9 @@ def _searches(world: World, scale: Scale) -> Iterator[Row]:
     yield Row(f"searching a text that one has {what}", milliseconds(rare), floor, rare / looking)
     yield Row(f"one that the oldest tenth has {what}", milliseconds(old), floor, old / looking)
     yield Row(f"searching one that all have {what}", milliseconds(common), floor, common / looking)
+    yield Row(
+        f"searching two letters that none has {what}", milliseconds(short), floor, short / looking
+    )
     yield Row(f"the first search {what} for what the newest have not", milliseconds(building), "")
     yield Row(f"`list --since` {what}, of which none fits", milliseconds(idle), "")
 

@@ -10,6 +10,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from messagedb_agent.store.quick import QuickConnection, quick_connection
 from messagedb_agent.store.search import looking
+from messagedb_agent.store.search.index import catch_up
 from tests.message_db import new_message_db
 from tests.postgres import NewDatabase
 
@@ -22,6 +23,14 @@ def message_db(server: NewDatabase) -> dict[str, Any]:
 @pytest.fixture
 def quick(message_db: dict[str, Any]) -> Iterator[QuickConnection]:
     with quick_connection(message_db) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def entered(server: NewDatabase) -> Iterator[QuickConnection]:
+    """To a database that has an index, with nothing in it."""
+    with quick_connection(conninfo_to_dict(new_message_db(server))) as connection:
+        catch_up(connection, "agent:v0")
         yield connection
 
 

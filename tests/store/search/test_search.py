@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from messagedb_agent.cli.listing import TELLING
 from messagedb_agent.engine.archiving import archive_thread, unarchive_thread
@@ -47,6 +49,8 @@ TEXTS = (
     "emoji 👩‍👩‍👧 family",
     "one line\nand another\tone",
     "long " * 300 + "needle",
+    "query a & !b | (c) <-> 'd':*",
+    "\x01 begin",
     "",
 )
 PATTERNS = (
@@ -54,8 +58,15 @@ PATTERNS = (
     "hava", "İst", "你好世", "世界和平", "好", "你好", "好世", "天气", "世今", "अ", "ते",
     "100%", "%", "_b\\", 'c"d',
     "👩‍👩‍👧", "line\nand", "needle",
-    "g n", "long long long", "no such thing", "", " ",
+    "g n", "long long long", "no such thing", " ",
+    "t", "W", "\\", "'d", "🐦", "a & !b", "a | b:*", "('", "\x01",
 )  # fmt: skip
+
+
+def some_text(shortest: int) -> st.SearchStrategy[str]:
+    odd = st.sampled_from("'\\:*&|! \x01aA")
+    letters = odd | st.characters(codec="utf-8", exclude_characters="\0")
+    return st.text(letters, min_size=shortest, max_size=9)
 
 
 def write(client: MessageDBClient, name: str, *past: Event) -> str:
@@ -92,22 +103,50 @@ def test_the_index_finds_exactly_what_looking_at_all_finds(
         write(client, f"told-{place}", LLMResponseReceived(response_text=text))
         write(client, f"called-{place}", ThreadRenamed(title=text))
         write(client, f"failed-{place}", LLMCallFailed(error_message=text))
-    indexed = {pattern: found(quick, pattern) for pattern in PATTERNS}
+    with monkeypatch.context() as patch:
+        never_looks_at_all(patch)
+        indexed = {pattern: found(quick, pattern) for pattern in PATTERNS if pattern}
 
     without_the_index(monkeypatch)
 
-    assert indexed == {pattern: found(quick, pattern) for pattern in PATTERNS}
+    assert indexed == {pattern: found(quick, pattern) for pattern in indexed}
     assert len(indexed["20 plus"]) == 6
 
 
-def test_a_word_of_two_letters_is_found_by_the_index_where_letters_are_words(
-    client: MessageDBClient, quick: QuickConnection, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("text", ["q", "qj", "Qj!", "é", "好", "天气", "'", "\\", "%"])
+def test_a_text_of_any_length_is_found_by_the_index(
+    client: MessageDBClient, quick: QuickConnection, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
-    stream = write(client, "t", UserMessageAdded(message="今天天气很好"))
-    write(client, "u", UserMessageAdded(message="天很气"))
+    write(client, "other", UserMessageAdded(message="j q"))
+    names = {
+        write(client, f"t{place}", UserMessageAdded(message=message))
+        for place, message in enumerate((text, f"xx{text}", f"{text}xx", f"xxx{text}x"))
+    }
     never_looks_at_all(monkeypatch)
 
-    assert found(quick, "天气") == {stream}
+    assert found(quick, text) >= names
+
+
+def test_what_is_too_long_to_be_entered_is_looked_at(
+    client: MessageDBClient, quick: QuickConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letters = "".join(chr(0x4E00 + number * 7919 % 20_000) for number in range(120_000))
+    stream = write(client, "t", UserMessageAdded(message=letters))
+    write(client, "u", UserMessageAdded(message="short"))
+    never_looks_at_all(monkeypatch)
+
+    assert found(quick, letters[100_000:100_010]) == {stream}
+    assert found(quick, letters[1:]) == {stream}
+    assert found(quick, letters[100_000:100_010] + "x") == set()
+
+
+@given(before=some_text(0), text=some_text(1), after=some_text(0))
+def test_what_has_a_text_in_it_has_its_pieces(
+    entered: QuickConnection, before: str, text: str, after: str
+) -> None:
+    told = "messagedb_agent.search_pieces($1) @@ messagedb_agent.search_text($2)"
+
+    assert entered.query(f"SELECT {told}", (before + text + after, text)) == [["t"]]
 
 
 def test_what_few_threads_have_is_found_without_looking_at_all(
@@ -121,15 +160,6 @@ def test_what_few_threads_have_is_found_without_looking_at_all(
     assert search_threads(quick, CATEGORY, 9, types=["SessionCompleted"]) == (stream,)
     assert search_threads(quick, CATEGORY, 9, text="pie", types=["SessionCompleted"]) == (stream,)
     assert len(found(quick, "pie")) == 2
-
-
-@pytest.mark.parametrize("text", ["a", "ab", "é", "éà", "好", "a好", "好a"])
-def test_nothing_is_entered_for_a_text_that_the_index_can_not_tell_of(
-    quick: QuickConnection, text: str
-) -> None:
-    assert found(quick, text) == set()
-
-    assert quick.query("SELECT to_regclass('messagedb_agent.search_entries')::text") == [[None]]
 
 
 def test_several_ways_to_be_found_go_together(
@@ -302,9 +332,10 @@ def test_an_entry_is_not_believed(
     found(quick, "apple")
     quick.query(
         "INSERT INTO messagedb_agent.search_entries "
-        "SELECT $1, n, 0, messagedb_agent.search_trigrams('pear') FROM generate_series(0, 1) AS n "
-        "ON CONFLICT (stream_name, position) DO UPDATE SET terms = excluded.terms",
-        (f"{CATEGORY}-t",),
+        "SELECT began, n, messagedb_agent.search_pieces('pear') "
+        "FROM messagedb_agent.search_entries, generate_series(0, 1) AS n "
+        "UNION ALL SELECT 0, 0, messagedb_agent.search_pieces('pear') "
+        "ON CONFLICT (began, position) DO UPDATE SET terms = excluded.terms",
     )
 
     assert found(quick, "pear") == set()

@@ -11,7 +11,7 @@ from messagedb_agent.errors import SchemaMissingError, StoreUnavailableError
 from messagedb_agent.store.quick import QuickConnection
 from messagedb_agent.store.search.index import IS_COMPLETE, catch_up, nobody
 from messagedb_agent.store.search.looking import MESSAGES, glance, look_at_all, look_at_archive
-from messagedb_agent.store.search.wishes import Clue, Query, Wish, wishes_for
+from messagedb_agent.store.search.wishes import Query, Wish, wishes_for
 from messagedb_agent.store.shards import CATEGORIES
 
 MOST_CANDIDATES = 100_000
@@ -20,35 +20,31 @@ MOST_CANDIDATES = 100_000
 WIDE_GLANCE = 10
 """How much further a glance goes for what the index does not tell of."""
 
-_COUNTED = """
-    SELECT CASE WHEN {is_indexed} THEN (
-        SELECT count(*) FROM (
-            SELECT FROM messagedb_agent.search_entries WHERE {may_be} LIMIT $1
-        ) AS candidate
-    ) END
-"""
-
-# Each candidate is looked at, for numbers may agree where texts do not: those of the newest threads
-# first, until there are enough.
+# Each candidate is looked at, for texts may have the same pieces and not be the same: those of the
+# newest threads first, until there are enough.
 _AMONG = f"""
-    SELECT {IS_COMPLETE}, array_to_json(ARRAY(
-        SELECT DISTINCT ON (opening.began) opening.stream_name
-        FROM (
-            SELECT stream_name, position, began
-            FROM messagedb_agent.search_entries AS entry
-            WHERE {{may_be}}
+    WITH candidate AS MATERIALIZED (
+        SELECT began, position FROM messagedb_agent.search_among({{terms}}, $3::bigint)
+    )
+    SELECT CASE WHEN {IS_COMPLETE} AND (SELECT count(*) FROM candidate) < $3::bigint
+    THEN array_to_json(ARRAY(
+        SELECT DISTINCT ON (entry.began) opening.stream_name
+        FROM (SELECT * FROM candidate ORDER BY began DESC) AS entry
+        CROSS JOIN LATERAL (
+            SELECT stream_name FROM message_store.messages
+            WHERE global_position = entry.began
               AND message_store.category(stream_name) = ANY ({CATEGORIES})
-            ORDER BY began DESC
+            LIMIT 1
         ) AS opening
         CROSS JOIN LATERAL (
             SELECT FROM message_store.messages AS event
             WHERE event.stream_name = opening.stream_name
-              AND event.position = opening.position AND {{shown}}
+              AND event.position = entry.position AND {{shown}}
             LIMIT 1
         ) AS told
         {{joins}}
-        ORDER BY opening.began DESC LIMIT $2
-    ))
+        ORDER BY entry.began DESC LIMIT $2
+    )) END
 """  # noqa: S608 - made of constants
 
 
@@ -108,27 +104,16 @@ def _indexed(
 ) -> tuple[str, ...] | None:
     """What the index tells of; None when it does not tell of all, or of too much."""
     for wish in wishes:
-        if wish.clue and _are_few(connection, wish.clue):
-            break
-    else:
-        return None
-    query, clue = Query(category, str(limit)), wish.clue
-    sql = _AMONG.format(
-        may_be=query.with_value(clue.may_be, clue.value),
-        shown=query.shown(wish),
-        reached=query.with_value("{value}", reached),
-        joins=query.joins((other for other in wishes if other is not wish), MESSAGES),
-    )
-    ((is_complete, names),) = connection.query(sql, query.parameters)
-    return tuple(json.loads(names or "[]")) if is_complete in ("t", "True") else None
-
-
-def _are_few(connection: QuickConnection, clue: Clue) -> bool:
-    """Whether the index tells of all events that may be meant, and they are few."""
-    query = Query(str(MOST_CANDIDATES))
-    sql = _COUNTED.format(
-        is_indexed=query.with_value(clue.is_indexed, clue.value),
-        may_be=query.with_value(clue.may_be, clue.value),
-    )
-    count = connection.query(sql, query.parameters)[0][0]
-    return count is not None and int(count) < MOST_CANDIDATES
+        if wish.clue is None:
+            continue
+        query = Query(category, str(limit), str(MOST_CANDIDATES))
+        sql = _AMONG.format(
+            terms=query.with_value(wish.clue.terms, wish.clue.value),
+            shown=query.shown(wish),
+            reached=query.with_value("{value}", reached),
+            joins=query.joins((other for other in wishes if other is not wish), MESSAGES),
+        )
+        ((names,),) = connection.query(sql, query.parameters)
+        if names is not None:
+            return tuple(json.loads(names))
+    return None

@@ -2,7 +2,7 @@
 An index of what was said and of a few telling events, brought up to date by whoever searches.
 
 Appends know nothing of it, so they cost what they cost without, and other programs' events are in
-it as well. It holds numbers only; what is found by them is looked at before it is believed.
+it as well. What is found by it is looked at before it is believed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PAGE_EVENTS = 20_000
 """How many events are entered in one transaction, which takes about a second."""
 
 _SAYING = ("LLMResponseReceived", "ThreadRenamed", "UserMessageAdded")
-_MARK = "messagedb-agent search, revision 2"
+_MARK = "messagedb-agent search, revision 3"
 _MARKED = "2"  # tables
 
 _FOUND = f"""
@@ -75,7 +75,7 @@ def catch_up(
     """
     Enter what has come in a category since somebody searched there last; how far that reached.
 
-    The first time takes about a minute for a million events; who is interrupted goes on from
+    The first time takes about half a minute for a million events; who is interrupted goes on from
     there. `on_many` is called once there is more than a page of them. Raises
     `StoreUnavailableError` for a user who may not write to the database.
     """

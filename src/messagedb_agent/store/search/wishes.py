@@ -19,15 +19,9 @@ _HAS = """
 
 
 class Clue(msgspec.Struct, frozen=True):
-    """
-    How the index tells of an event, in SQL with `{value}` for its parameter.
+    """What the index tells: the `terms` that an event has at least, in SQL with `{value}`."""
 
-    `may_be` is true of the entry of an event that is wished for, and perhaps of others;
-    `is_indexed` tells whether such events have entries at all.
-    """
-
-    may_be: str
-    is_indexed: str
+    terms: str
     value: str
 
 
@@ -77,27 +71,12 @@ def wishes_for(text: str | None, types: Sequence[str], since: datetime | None) -
 
 def _said(text: str) -> Wish:
     escaped = text.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
-    clue = Clue(
-        "terms @> messagedb_agent.search_trigrams({value})",
-        "cardinality(messagedb_agent.search_trigrams({value})) > 0",
-        text,
-    )
-    shown = TEXT.format(event="event.") + " ILIKE {value}"
-    return Wish(shown, f"%{escaped}%", clue if _has_terms(text) else None)
-
-
-def _has_terms(text: str) -> bool:
-    """Whether anything of it is entered: three letters, or two of three bytes each."""
-    are_wide = [len(letter.encode(errors="surrogatepass")) > 2 for letter in text[:3]]
-    return len(are_wide) > 2 or are_wide == [True, True]
+    clue = Clue("messagedb_agent.search_text({value})", text) if text else None
+    return Wish(TEXT.format(event="event.") + " ILIKE {value}", f"%{escaped}%", clue)
 
 
 def _happened(types: Sequence[str]) -> Wish:
     array = f"{{{','.join(types)}}}"
-    clue = Clue(
-        "terms && messagedb_agent.search_types({value}::text[])",
-        "cardinality(messagedb_agent.search_types({value}::text[])) > 0",
-        array,
-    )
+    clue = Clue("messagedb_agent.search_types({value}::text[])", array)
     is_telling = set(types) <= set(TELLING_TYPES)
     return Wish("event.type = ANY ({value}::text[])", array, clue if is_telling else None)
