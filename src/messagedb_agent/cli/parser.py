@@ -244,7 +244,7 @@ def _add_db(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "action", choices=("status", "start", "stop", "url", "psql", "install", "index"),
         metavar="ACTION",
-        help="status, start, stop, url, psql or install; index builds anew what searches use",
+        help="status, start, stop, url, psql or install; index builds anew what lists use",
     )  # fmt: skip
     parser.add_argument(
         "arguments",

@@ -19,6 +19,8 @@ from messagedb_agent.store.base import DEFAULT_BATCH_SIZE, MAX_ANCESTORS
 from messagedb_agent.store.quick import QuickConnection, Row
 from messagedb_agent.store.rows import event_row
 from messagedb_agent.store.shards import CATEGORIES
+from messagedb_agent.store.summaries.keeping import MESSAGES, NOTHING, keep_up
+from messagedb_agent.store.summaries.parts import COUNTED, COUNTS, PENDING, SO_FAR
 
 _LAST_MODEL = """
     SELECT data::json ->> 'model_name'
@@ -50,55 +52,12 @@ _ARCHIVED_OPENINGS = f"""
         ORDER BY opening.global_position DESC LIMIT $2
 """
 
-_NEWEST = """
-    WITH newest AS ({openings})
-    SELECT newest.stream_name, newest.time, counted.*, asked.pending
-    FROM newest
-    CROSS JOIN LATERAL (
-        SELECT max(time),
-               count(*) FILTER (WHERE type = 'UserMessageAdded'),
-               count(*) FILTER (WHERE type = 'LLMResponseReceived'),
-               count(*) FILTER (WHERE type = 'ToolExecutionRequested'),
-               count(*) FILTER (WHERE type IN
-                   ('LLMCallFailed', 'ToolExecutionFailed', 'ErrorOccurred')),
-               max(time) FILTER (WHERE type = 'SessionCompleted'),
-               (array_agg(
-                   CASE type WHEN 'SessionCompleted' THEN
-                            CASE WHEN coalesce(data ->> 'completion_reason', 'success') = 'success'
-                                 THEN 'completed' ELSE 'failed' END
-                        WHEN 'ThreadReopened' THEN 'active' END
-                   ORDER BY position DESC)
-                   FILTER (WHERE type IN ('SessionCompleted', 'ThreadReopened')))[1],
-               (array_agg(
-                   CASE type WHEN 'TurnInterrupted' THEN 'interrupted'
-                        WHEN 'LimitReached' THEN 'limit'
-                        WHEN 'LLMCallFailed' THEN
-                            CASE WHEN data ->> 'retryable' = 'true' THEN 'active' ELSE 'failed' END
-                        ELSE 'active' END
-                   ORDER BY position DESC)
-                   FILTER (WHERE type IN ('TurnInterrupted', 'LimitReached', 'LLMCallFailed',
-                       'UserMessageAdded', 'TurnResumed', 'LLMCallRequested', 'LLMCallStarted',
-                       'LLMResponseReceived')))[1],
-               count(*) FILTER (WHERE type = 'ToolApprovalRequested') AS asked
-        FROM {messages}
-        WHERE stream_name = newest.stream_name
-    ) AS counted (last, messages, model_calls, tool_calls, errors, ended, life, turn, asked)
-    LEFT JOIN LATERAL (
-        SELECT count(*) AS pending
-        FROM {messages} AS request
-        WHERE counted.asked > 0 AND request.stream_name = newest.stream_name
-          AND request.type = 'ToolApprovalRequested'
-          AND NOT EXISTS (
-              SELECT FROM {messages} AS reply
-              WHERE reply.stream_name = request.stream_name
-                AND reply.position > request.position
-                AND reply.type IN ('ToolExecutionApproved', 'ToolExecutionRejected',
-                    'ToolExecutionRequested', 'ToolExecutionCompleted', 'ToolExecutionFailed')
-                AND coalesce(reply.metadata ->> 'tool_call_id', reply.metadata ->> 'tool_id')
-                  = coalesce(request.metadata ->> 'tool_call_id', request.metadata ->> 'tool_id'))
-    ) AS asked ON true
-    ORDER BY newest.global_position DESC
-"""
+_WANTED = "SELECT stream_name, time, global_position AS began FROM ({openings}) AS newest"
+_NEWEST = f"""
+    SELECT wanted.stream_name, wanted.time, {COUNTS}, cardinality(asking.pending)
+    FROM ({{wanted}}) AS wanted {SO_FAR} {COUNTED} {PENDING}
+    ORDER BY wanted.began DESC
+"""  # noqa: S608 - made of constants
 
 _LAST = f"""
     SELECT stream_name FROM message_store.messages
@@ -160,12 +119,14 @@ def newest_threads(
     `has_archive` says so.
     """
     names = None if among is None else json.dumps(list(among))
+    parameters = (category, str(limit), names)
+    wanted = _WANTED.format(openings=_ARCHIVED_OPENINGS if archived else _OPENINGS)
     query = _NEWEST.format(
-        openings=_ARCHIVED_OPENINGS if archived else _OPENINGS,
-        messages=ARCHIVED_MESSAGES if archived else "message_store.messages",
+        wanted=wanted,
+        kept=NOTHING if archived else keep_up(connection, wanted, parameters),
+        messages=ARCHIVED_MESSAGES if archived else MESSAGES,
     )
-    rows = connection.query(query, (category, str(limit), names))
-    return tuple(_summary(row) for row in rows)
+    return tuple(_summary(row) for row in connection.query(query, parameters))
 
 
 def find_stream(
@@ -274,7 +235,7 @@ def read_lineage(connection: QuickConnection, stream_name: str) -> list[EventRow
 
 
 def _summary(row: Row) -> ThreadSummary:
-    stream_name, start, last, said, calls, tools, errors, ended, life, turn, _, pending = row
+    stream_name, start, last, said, calls, tools, errors, ended, life, turn, pending = row
     waiting = int(pending or 0)
     status = life if life in ("completed", "failed") else "waiting" if waiting else turn
     return ThreadSummary(

@@ -9,34 +9,31 @@ from messagedb_agent.events.json_text import unescape
 from messagedb_agent.store.archive.reading import ALL_MESSAGES, has_archive
 from messagedb_agent.store.quick import QuickConnection
 from messagedb_agent.store.shards import CATEGORIES
-
-LONGEST_TITLE = 200
+from messagedb_agent.store.summaries.keeping import MESSAGES, NOTHING, keep_up
+from messagedb_agent.store.summaries.parts import LONGEST_TITLE, NAMED, SO_FAR, STREAMS
 
 # An archived fork may be of a thread that is not archived.
-_MESSAGES = {False: "message_store.messages", True: ALL_MESSAGES}
+_MESSAGES = {False: MESSAGES, True: ALL_MESSAGES}
 
-# Names are rare, so the newest one is looked for only among the rows of that type; the first
-# message stands at the beginning of its stream.
-_TITLES = """
+# The first message stands at the beginning of its stream.
+_TITLES = f"""
     SELECT wanted.stream_name,
            coalesce(
-               (SELECT left(data ->> 'title', $2) FROM {messages} AS renamed
-                WHERE renamed.stream_name = wanted.stream_name AND renamed.type = 'ThreadRenamed'
-                ORDER BY renamed.position DESC LIMIT 1),
-               (SELECT left(data ->> 'message', $2) FROM {messages} AS said
+               named.name,
+               (SELECT left(data ->> 'message', $2) FROM {{messages}} AS said
                 WHERE said.stream_name = wanted.stream_name AND said.position < 20
                   AND said.type = 'UserMessageAdded'
                 ORDER BY said.position LIMIT 1),
                (SELECT
-                   (SELECT left(said.data ->> 'message', $2) FROM {messages} AS said
+                   (SELECT left(said.data ->> 'message', $2) FROM {{messages}} AS said
                     WHERE said.stream_name = fork.data ->> 'origin_stream_name'
                       AND said.position < 20 AND said.type = 'UserMessageAdded'
                     ORDER BY said.position LIMIT 1)
-                FROM {messages} AS fork
+                FROM {{messages}} AS fork
                 WHERE fork.stream_name = wanted.stream_name AND fork.position = 0
                   AND fork.type = 'ThreadForked'))
-    FROM json_array_elements_text($1::json) AS wanted (stream_name)
-"""
+    FROM ({STREAMS}) AS wanted {SO_FAR} {NAMED}
+"""  # noqa: S608 - made of constants
 
 _ORIGINS = """
     SELECT stream_name, data ->> 'origin_stream_name'
@@ -79,7 +76,10 @@ def _own_titles(
     connection: QuickConnection, stream_names: Sequence[str], *, archived: bool
 ) -> dict[str, str]:
     names = json.dumps(list(stream_names))
-    query = _TITLES.format(messages=_MESSAGES[archived])
+    query = _TITLES.format(
+        kept=NOTHING if archived else keep_up(connection, STREAMS, (names,)),
+        messages=_MESSAGES[archived],
+    )
     rows = connection.query(query, (names, str(LONGEST_TITLE)))
     return {str(name): unescape(title) for name, title in rows if title}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import date
 from typing import NamedTuple
@@ -9,36 +10,30 @@ from typing import NamedTuple
 from messagedb_agent.store.archive.reading import ARCHIVED_MESSAGES, OPENINGS, has_archive
 from messagedb_agent.store.quick import QuickConnection, Row
 from messagedb_agent.store.shards import CATEGORIES
+from messagedb_agent.store.summaries.keeping import MESSAGES, NOTHING, keep_up
+from messagedb_agent.store.summaries.parts import CALLS, SO_FAR, STREAMS, SUMS, USED
 
-_LIVE = "message_store.messages"
-
-_COUNTS = (
-    "input_tokens",
-    "output_tokens",
-    "total_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-)
-
-# Prices may depend on the length of the prompt, so calls of different lengths stay apart.
-_STEPS = "ARRAY[100000, 128000, 200000, 256000, 272000]::numeric[]"
-
-_COUNT = """
-    CASE jsonb_typeof(data -> 'token_usage' -> '{name}')
-        WHEN 'number' THEN (data -> 'token_usage' ->> '{name}')::numeric ELSE 0 END AS {name}
-"""
-
-_SUMS = """
-    SELECT stream, day, model, count(*), {sums}
+_BY_DAY = f"""
+    SELECT stream, day, model, {SUMS}
     FROM (
-        SELECT CASE WHEN $2 = 'thread' THEN stream_name END AS stream,
-               time::date AS day, coalesce(data ->> 'model_name', '') AS model, {counts}
-        FROM {messages}
-        WHERE {scope} AND type = 'LLMResponseReceived'
+        SELECT CASE WHEN $2 = 'thread' THEN stream_name END AS stream, * FROM ({CALLS}) AS calls
     ) AS calls
-    GROUP BY stream, day, model, width_bucket(input_tokens, {steps})
+    GROUP BY stream, day, model, step
     ORDER BY day, stream, model
-"""
+"""  # noqa: S608 - made of constants
+
+_OF_STREAMS = f"""
+    SELECT wanted.stream_name, sums.*
+    FROM ({STREAMS}) AS wanted
+    {SO_FAR}
+    {USED}
+    CROSS JOIN LATERAL (
+        SELECT part ->> 0 AS day, part ->> 1 AS model,
+               {", ".join(f"part ->> {place}" for place in range(3, 9))}
+        FROM jsonb_array_elements(used.usage) AS part
+    ) AS sums
+    ORDER BY day, wanted.stream_name, model
+"""  # noqa: S608 - made of constants
 
 
 class UsageSum(NamedTuple):
@@ -59,12 +54,13 @@ def category_usage(
     connection: QuickConnection, category: str, *, by_thread: bool = False
 ) -> tuple[UsageSum, ...]:
     """The sums of a whole category, with its archived threads."""
+    who = (category, "thread" if by_thread else "all")
     scope = f"message_store.category(stream_name) = ANY ({CATEGORIES})"
-    live = _sums(connection, _LIVE, scope, category, by_thread=by_thread)
+    live = _sums(connection, _BY_DAY.format(messages=MESSAGES, scope=scope), who)
     if not has_archive(connection):
         return live
     scope = f"stream_name IN (SELECT opening.stream_name {OPENINGS})"
-    kept = _sums(connection, ARCHIVED_MESSAGES, scope, category, by_thread=by_thread)
+    kept = _sums(connection, _BY_DAY.format(messages=ARCHIVED_MESSAGES, scope=scope), who)
     return tuple(sorted((*live, *kept), key=lambda row: (row.day, row.model_name)))
 
 
@@ -72,25 +68,18 @@ def stream_usage(
     connection: QuickConnection, stream_names: Sequence[str], *, archived: bool = False
 ) -> tuple[UsageSum, ...]:
     """The sums of these streams, each apart; `archived` says whether they are."""
-    quoted = (name.replace("\\", "\\\\").replace('"', '\\"') for name in stream_names)
-    names = ",".join(f'"{name}"' for name in quoted)
-    messages = ARCHIVED_MESSAGES if archived else _LIVE
-    scope = "stream_name = ANY($1::text[])"
-    return _sums(connection, messages, scope, f"{{{names}}}", by_thread=True)
+    names = (json.dumps(list(stream_names)),)
+    statement = _OF_STREAMS.format(
+        kept=NOTHING if archived else keep_up(connection, STREAMS, names),
+        messages=ARCHIVED_MESSAGES if archived else MESSAGES,
+    )
+    return _sums(connection, statement, names)
 
 
 def _sums(
-    connection: QuickConnection, messages: str, scope: str, value: str, *, by_thread: bool
+    connection: QuickConnection, statement: str, parameters: Sequence[str]
 ) -> tuple[UsageSum, ...]:
-    statement = _SUMS.format(
-        sums=", ".join(f"sum({name})" for name in _COUNTS),
-        counts=", ".join(_COUNT.format(name=name) for name in _COUNTS),
-        messages=messages,
-        scope=scope,
-        steps=_STEPS,
-    )
-    rows = connection.query(statement, (value, "thread" if by_thread else "all"))
-    return tuple(map(_sum, rows))
+    return tuple(map(_sum, connection.query(statement, parameters)))
 
 
 def _sum(row: Row) -> UsageSum:

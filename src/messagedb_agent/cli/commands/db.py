@@ -97,8 +97,10 @@ def _install(config: Config, *, views: bool = False) -> int:
 
 def _index(config: Config, category: str) -> int:
     from messagedb_agent.store.search.index import rebuild
+    from messagedb_agent.store.summaries.keeping import forget
 
     with reader(config) as connection, Progress("entering what was said and what happened"):
+        forget(connection)
         rebuild(connection, category)
     tell("the index of `list --search` and `list --status` was built anew")
     return 0

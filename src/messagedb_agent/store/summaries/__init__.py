@@ -1,0 +1,1 @@
+"""What lists tell of threads, added up by the database, and kept of long ones."""
