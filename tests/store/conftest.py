@@ -9,6 +9,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from messagedb_agent.store.client import MessageDBClient
+from messagedb_agent.store.quick import QuickConnection, quick_connection
 from tests.message_db import new_message_db
 from tests.postgres import NewDatabase
 
@@ -17,6 +18,12 @@ from tests.postgres import NewDatabase
 def message_db(server: NewDatabase) -> dict[str, Any]:
     """Connection parameters of a database that tests of this folder share."""
     return conninfo_to_dict(new_message_db(server))
+
+
+@pytest.fixture
+def quick(message_db: dict[str, Any]) -> Iterator[QuickConnection]:
+    with quick_connection(message_db) as connection:
+        yield connection
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from messagedb_agent.store import schema
 from messagedb_agent.store.base import NewEvent
 from messagedb_agent.store.client import MessageDBClient
 from messagedb_agent.store.notifications import is_about
-from messagedb_agent.store.quick import QuickConnection, quick_connection
+from messagedb_agent.store.quick import QuickConnection
 from messagedb_agent.store.search import search_threads
 from messagedb_agent.store.shards import (
     CATEGORIES,
@@ -39,12 +39,6 @@ GOLDEN = {
     "0190c5a8-0000-7000-8000-000000000000": {1: 0, 2: 0, 4: 0, 16: 8, 100: 60},
     "6f1c2a3b-1111-4222-8333-444455556666": {1: 0, 2: 1, 4: 1, 16: 5, 100: 17},
 }
-
-
-@pytest.fixture
-def quick(message_db: dict[str, Any]) -> Iterator[QuickConnection]:
-    with quick_connection(message_db) as connection:
-        yield connection
 
 
 @pytest.fixture

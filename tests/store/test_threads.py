@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 from uuid import uuid4
 
 import pytest
@@ -36,7 +35,7 @@ from messagedb_agent.projections.session_state import SESSION_STATE
 from messagedb_agent.projections.thread_state import THREAD_STATE
 from messagedb_agent.store.base import DEFAULT_BATCH_SIZE, NewEvent
 from messagedb_agent.store.client import MessageDBClient
-from messagedb_agent.store.quick import QuickConnection, quick_connection
+from messagedb_agent.store.quick import QuickConnection
 from messagedb_agent.store.threads import (
     ThreadSummary,
     find_stream,
@@ -59,12 +58,6 @@ def pending(call_id: str) -> ToolApprovalRequested:
 
 def approved(call_id: str) -> ToolExecutionApproved:
     return ToolExecutionApproved(tool_name="write", tool_call_id=call_id)
-
-
-@pytest.fixture
-def quick(message_db: dict[str, Any]) -> Iterator[QuickConnection]:
-    with quick_connection(message_db) as connection:
-        yield connection
 
 
 def new_category() -> str:

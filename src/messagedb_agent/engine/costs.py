@@ -7,16 +7,10 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from messagedb_agent.store.summaries.parts import TOKENS
+
 if TYPE_CHECKING:
     from messagedb_agent.store.usage import UsageSum
-
-TOKENS = (
-    "input_tokens",
-    "output_tokens",
-    "total_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-)
 
 _folder_of_rates: Callable[[], Path | None] | None = None
 

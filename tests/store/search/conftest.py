@@ -20,12 +20,6 @@ def message_db(server: NewDatabase) -> dict[str, Any]:
     return conninfo_to_dict(new_message_db(server))
 
 
-@pytest.fixture
-def quick(message_db: dict[str, Any]) -> Iterator[QuickConnection]:
-    with quick_connection(message_db) as connection:
-        yield connection
-
-
 @pytest.fixture(scope="module")
 def entered(server: NewDatabase) -> Iterator[QuickConnection]:
     """To a database that has an index, with nothing in it."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from messagedb_agent.store.quick import QuickConnection, quick_connection
 from messagedb_agent.store.summaries import keeping
 from tests.message_db import new_message_db
 from tests.postgres import NewDatabase
@@ -17,12 +15,6 @@ from tests.postgres import NewDatabase
 @pytest.fixture
 def message_db(server: NewDatabase) -> dict[str, Any]:
     return conninfo_to_dict(new_message_db(server))
-
-
-@pytest.fixture
-def quick(message_db: dict[str, Any]) -> Iterator[QuickConnection]:
-    with quick_connection(message_db) as connection:
-        yield connection
 
 
 @pytest.fixture
