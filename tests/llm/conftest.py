@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,13 @@ import pytest
 pytest.register_assert_rewrite("messagedb_agent.testing.llm_contract")
 
 from messagedb_agent.testing.provider_server import ProviderServer  # noqa: E402 - after the above
+
+
+@pytest.fixture(scope="session", autouse=True)
+def whole_httpx() -> None:
+    """Import it before streams of the OpenAI SDK end, which looks into it even half imported."""
+    with suppress(ImportError):
+        import_module("httpx")
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import gc
 import json
+import sys
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from messagedb_agent.errors import ModelCallError, ModelUnavailableError
 from messagedb_agent.llm import LLM, ModelSettings, create_llm_client
+from messagedb_agent.llm.adapters.openai_client import connect
 from messagedb_agent.llm.adapters.openai_wire import to_request
 from messagedb_agent.llm.base import ModelRequest
 from messagedb_agent.projections.messages import AssistantMessage, Message, UserMessage
@@ -201,3 +205,17 @@ def test_a_call_that_was_cut_short_does_not_run_without_its_arguments(
 
     assert completion.stop_reason == "max_tokens"
     assert completion.tool_calls[0].arguments == arguments
+
+
+def test_nothing_is_left_of_a_stream_that_was_left(
+    server: ProviderServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.script(Reply(text="so"))
+    connection: Any = connect(ModelSettings(environ=server.environment()))
+    stream = connection.stream({"model": "m", "messages": [{"role": "user", "content": "so?"}]})
+    next(stream)
+    stream.close()
+
+    # What the collector met later would look there, at a module that another thread imports.
+    monkeypatch.setitem(sys.modules, "httpx", ModuleType("httpx"))
+    gc.collect()

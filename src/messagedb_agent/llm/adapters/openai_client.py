@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 from messagedb_agent.events.base import JSONObject
@@ -20,8 +21,13 @@ class OpenAIConnection:
 
     def stream(self, body: dict[str, Any]) -> Iterator[JSONObject]:
         """Send a request and give the chunks of its answer as they were on the wire."""
-        with self._client.chat.completions.create(stream=True, **body) as stream:
-            for chunk in stream:
+        with (
+            self._client.chat.completions.create(stream=True, **body) as stream,
+            # To iterate over the stream itself would leave its own generator to the garbage
+            # collector, which may end it while another thread imports what it then looks at.
+            closing(stream.__stream__()) as chunks,
+        ):
+            for chunk in chunks:
                 yield chunk.to_dict(mode="json")
 
 
