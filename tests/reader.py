@@ -8,6 +8,7 @@ nothing is installed. The home's server is started once per test process and sto
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -40,8 +41,9 @@ class Reader:
         }
         bin_folder = self.clone / ".venv" / "bin"
         bin_folder.mkdir(parents=True)
-        _script(self.clone / "cli", f'exec "{sys.executable}" -P -m messagedb_agent.cli "$@"')
-        _script(bin_folder / "python", f'exec "{sys.executable}" "$@"')
+        python = shlex.quote(sys.executable)
+        _script(self.clone / "cli", f'exec {python} -P -m messagedb_agent.cli "$@"')
+        _script(bin_folder / "python", f'exec {python} "$@"')
         (self.clone / "examples").symlink_to(ROOT / "examples")
         shutil.copy(ROOT / ".env.example", self.clone)
 
