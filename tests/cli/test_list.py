@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
 
 from messagedb_agent.cli.main import main
@@ -16,6 +17,7 @@ from messagedb_agent.events import (
     UserMessageAdded,
 )
 from messagedb_agent.events.base import Event
+from messagedb_agent.store.summaries import keeping
 from tests.cli.conftest import Command, Past
 
 STARTED = SessionStarted(thread_id="t")
@@ -135,6 +137,30 @@ def test_what_searches_use_can_be_built_anew(
     assert told.err == "the index of `list --search` and `list --status` was built anew\n"
     found = command("list", "--search", "apple", "--json").json()
     assert [each["thread_id"] for each in found] == [thread]
+
+
+def test_what_was_kept_of_threads_is_forgotten_when_it_is_built_anew(
+    command: Command, past: Past, category: str, cli_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "KEEP_EVENTS", 1)
+    thread = past((*asked("apple"), ThreadRenamed(title="fig")))
+
+    def title() -> str:
+        (listed,) = command("list", "--json").json()
+        return str(listed["title"])
+
+    assert title() == "fig"
+    with psycopg.connect(cli_dsn, autocommit=True) as own:
+        own.execute(
+            "UPDATE message_store.messages SET data = jsonb_build_object('title', 'plum') "
+            "WHERE stream_name = %s AND type = 'ThreadRenamed'",
+            (f"{category}:v0-{thread}",),
+        )
+    assert title() == "fig"
+
+    assert main(["--category", category, "db", "index"]) == 0
+
+    assert title() == "plum"
 
 
 def test_on_a_narrow_terminal_ids_are_shortened_and_lines_fit(

@@ -11,6 +11,7 @@ from messagedb_agent.events.codec import EventRow
 from messagedb_agent.events.json_text import from_json
 from messagedb_agent.store.archive.reading import (
     ARCHIVED_MESSAGES,
+    MESSAGES,
     OPENINGS,
     archived_rows,
     find_archived,
@@ -19,7 +20,7 @@ from messagedb_agent.store.base import DEFAULT_BATCH_SIZE, MAX_ANCESTORS
 from messagedb_agent.store.quick import QuickConnection, Row
 from messagedb_agent.store.rows import event_row
 from messagedb_agent.store.shards import CATEGORIES
-from messagedb_agent.store.summaries.keeping import MESSAGES, NOTHING, keep_up
+from messagedb_agent.store.summaries.keeping import NOTHING, keep_up
 from messagedb_agent.store.summaries.parts import COUNTED, COUNTS, PENDING, SO_FAR
 
 _LAST_MODEL = """

@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 
 from messagedb_agent.events.json_text import unescape
-from messagedb_agent.store.archive.reading import ALL_MESSAGES, has_archive
+from messagedb_agent.store.archive.reading import ALL_MESSAGES, MESSAGES, has_archive
 from messagedb_agent.store.quick import QuickConnection
 from messagedb_agent.store.shards import CATEGORIES
-from messagedb_agent.store.summaries.keeping import MESSAGES, NOTHING, keep_up
+from messagedb_agent.store.summaries.keeping import NOTHING, keep_up
 from messagedb_agent.store.summaries.parts import LONGEST_TITLE, NAMED, SO_FAR, STREAMS
 
 # An archived fork may be of a thread that is not archived.

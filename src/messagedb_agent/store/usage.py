@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from datetime import date
 from typing import NamedTuple
 
-from messagedb_agent.store.archive.reading import ARCHIVED_MESSAGES, OPENINGS, has_archive
+from messagedb_agent.store.archive.reading import ARCHIVED_MESSAGES, MESSAGES, OPENINGS, has_archive
 from messagedb_agent.store.quick import QuickConnection, Row
 from messagedb_agent.store.shards import CATEGORIES
-from messagedb_agent.store.summaries.keeping import MESSAGES, NOTHING, keep_up
+from messagedb_agent.store.summaries.keeping import NOTHING, keep_up
 from messagedb_agent.store.summaries.parts import CALLS, SO_FAR, STREAMS, SUMS, USED
 
 _BY_DAY = f"""

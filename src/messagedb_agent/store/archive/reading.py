@@ -22,6 +22,9 @@ OPENINGS: LiteralString = r"""
 """
 """SQL for the beginnings of the archived threads of the category in `$1`, and of its shards."""
 
+MESSAGES: LiteralString = "message_store.messages"
+"""The events of the threads that are in their place: Message DB's table."""
+
 ARCHIVED_MESSAGES: LiteralString = "messagedb_agent.archived_messages"
 """The events of archived threads, in the columns of Message DB's table."""
 

@@ -106,7 +106,7 @@ def make_refuge(home: Path) -> Path:
             if Place(refuge).account.can_enter(refuge):
                 return refuge
     raise EmbeddedServerError(
-        f"the user that runs PostgreSQL for root can enter neither {home} nor any other place; "
+        f"PostgreSQL for root can not live in {home}, and its user can enter no other place; "
         f"set {VARIABLE} to a folder that everybody may enter"
     )
 

@@ -8,9 +8,10 @@ from contextlib import suppress
 from datetime import datetime
 
 from messagedb_agent.errors import SchemaMissingError, StoreUnavailableError
+from messagedb_agent.store.archive.reading import MESSAGES
 from messagedb_agent.store.quick import QuickConnection
 from messagedb_agent.store.search.index import IS_COMPLETE, catch_up, nobody
-from messagedb_agent.store.search.looking import MESSAGES, glance, look_at_all, look_at_archive
+from messagedb_agent.store.search.looking import glance, look_at_all, look_at_archive
 from messagedb_agent.store.search.wishes import Query, Wish, wishes_for
 from messagedb_agent.store.shards import CATEGORIES
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from messagedb_agent.store.archive.reading import ARCHIVED_MESSAGES, OPENINGS
+from messagedb_agent.store.archive.reading import ARCHIVED_MESSAGES, MESSAGES, OPENINGS
 from messagedb_agent.store.quick import QuickConnection
 from messagedb_agent.store.search.wishes import Query, Wish
 from messagedb_agent.store.shards import CATEGORIES
 
-MESSAGES = "message_store.messages"
 GLANCE_THREADS = 300
 GLANCE_EVENTS = 5_000
 """How many of the newest threads, and of their events, are looked at in some milliseconds."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from messagedb_agent.errors import SchemaMissingError, StoreUnavailableError
+from messagedb_agent.store.archive.reading import MESSAGES
 from messagedb_agent.store.quick import QuickConnection
 from messagedb_agent.store.summaries.parts import (
     COLUMNS,
@@ -17,7 +18,6 @@ from messagedb_agent.store.summaries.parts import (
     USED,
 )
 
-MESSAGES = "message_store.messages"
 NOTHING = f"json_to_recordset('[]') AS kept ({COLUMNS})"
 """For threads of which nothing is kept."""
 
